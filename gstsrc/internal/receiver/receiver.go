@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package receiver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/xp2p/xp2p/session"
+)
+
+// Receiver receives one stream of one camera. Next is for one goroutine, Stats
+// for any. Close is for when no call of Next is under way.
+type Receiver struct {
+	dialer Dialer
+	opts   Options
+	events gate
+	splice *splicer
+	stats  counters
+
+	link     Link
+	stream   *stream
+	failures int // attempts that failed in a row
+	fatal    error
+
+	background sync.WaitGroup // closing and abandoned calls
+}
+
+// New makes a Receiver; the first Next connects.
+func New(d Dialer, o Options) *Receiver {
+	return &Receiver{dialer: d, opts: o, events: gate{to: o.Events}, splice: newSplicer()}
+}
+
+// Next gives the next chunk, and connects and waits as needed. The end of the
+// camera's stream is io.EOF; a receiver that cannot go on gives an *Error, from
+// then on always the same.
+//
+// When ctx ends, Next returns its error at once and the stream is given up, but
+// the link is kept: the next Next asks for the stream anew on it. So a viewer
+// who pauses costs the camera no traffic and sees the present when resuming.
+func (r *Receiver) Next(ctx context.Context) (Chunk, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			r.dropStream()
+			return Chunk{}, err
+		}
+		if r.fatal != nil {
+			return Chunk{}, r.fatal
+		}
+		if r.stream != nil && r.stream.interrupted() {
+			r.dropStream()
+		}
+		if r.stream == nil {
+			if err := r.open(ctx); err != nil {
+				continue // ctx has ended, or fatal is set
+			}
+		}
+		if c, ok := r.splice.next(); ok {
+			r.stats.deliver(c.Size, r.splice.damaged)
+			return c, nil
+		}
+		if err := r.fill(); err != nil {
+			r.broken(ctx, err)
+		}
+	}
+}
+
+// open connects until a stream runs, ctx ends or trying again is of no use.
+func (r *Receiver) open(ctx context.Context) error {
+	for {
+		reused := r.link != nil
+		err := r.attempt(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return err
+		case reused:
+			// The link was kept over a pause and has died meanwhile: no failure of
+			// the camera's, so try once at once on a new one.
+			r.dropLink()
+			continue
+		}
+		if err := r.wait(ctx, Opening, err); err != nil {
+			return err
+		}
+	}
+}
+
+// attempt is one try to get a stream, on the link there is or on a new one.
+func (r *Receiver) attempt(ctx context.Context) error {
+	try, cancel := r.bounded(ctx)
+	defer cancel()
+	if r.link == nil {
+		l, err := r.await(try, func() (io.Closer, error) { return r.dialer.Dial(try, r.events.emit) })
+		if err != nil {
+			return r.explain(ctx, try, err)
+		}
+		r.link = l.(Link)
+	}
+	link := r.link
+	s, err := r.await(try, func() (io.Closer, error) { return link.Stream(try, r.opts.Params) })
+	if err != nil {
+		return r.explain(ctx, try, err)
+	}
+	r.stream = newStream(ctx, s.(io.ReadCloser), r.opts.Timeout)
+	r.splice.connect()
+	r.stats.connect(link)
+	return nil
+}
+
+func (r *Receiver) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.opts.Timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, r.opts.Timeout)
+}
+
+// explain names the time-out where it was ours that ended the attempt.
+func (r *Receiver) explain(ctx, try context.Context, err error) error {
+	if ctx.Err() == nil && errors.Is(try.Err(), context.DeadlineExceeded) {
+		if _, coded := session.CodeOf(err); !coded {
+			return &TimeoutError{After: r.opts.Timeout}
+		}
+	}
+	return err
+}
+
+// fill reads once into the splicer.
+func (r *Receiver) fill() error {
+	room := r.splice.space()
+	n, err := r.stream.read(room)
+	if n > 0 {
+		r.failures = 0
+		r.splice.filled(room[:n])
+		return nil // an error comes again with the next read
+	}
+	if err == nil {
+		return nil
+	}
+	return err
+}
+
+// broken decides what the end of the running stream means.
+func (r *Receiver) broken(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if err == io.EOF {
+		r.fatal = io.EOF
+		r.dropStream()
+		return
+	}
+	r.dropStream()
+	r.dropLink()
+	r.wait(ctx, Reading, err)
+}
+
+// wait counts a failure and pauses before the next attempt. It returns an error
+// when there will be none.
+func (r *Receiver) wait(ctx context.Context, phase Phase, err error) error {
+	r.dropLink()
+	r.failures++
+	if !r.opts.again(err, r.failures) {
+		r.fatal = &Error{Phase: phase, Attempts: r.failures, Err: err}
+		return r.fatal
+	}
+	delay := r.opts.delay(r.failures)
+	code, _ := session.CodeOf(err)
+	r.events.emit(session.Event{Kind: session.Notify, Subtype: Reconnecting, Detail: ReconnectDetail{
+		Attempt: r.failures, DelayMS: delay.Milliseconds(), Reason: err.Error(), Code: code,
+	}})
+	r.stats.retry()
+
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Receiver) dropStream() {
+	if s := r.stream; s != nil {
+		r.stream = nil
+		r.background.Go(s.close)
+	}
+}
+
+func (r *Receiver) dropLink() {
+	if l := r.link; l != nil {
+		r.link = nil
+		r.stats.disconnect()
+		r.background.Go(func() { l.Close() })
+	}
+}
+
+// Close ends the receiver and gives the camera a moment to hear of it. It
+// returns soon, whatever the network does; what hangs is finished behind it.
+func (r *Receiver) Close() {
+	r.fatal = errClosed
+	r.dropStream()
+	r.dropLink()
+	done := make(chan struct{})
+	go func() {
+		r.background.Wait()
+		close(done)
+	}()
+	t := time.NewTimer(closeGrace)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	}
+	r.events.shut()
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package receiver
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// stream is a running stream whose Read ends with its context or after a
+// silence, by closing it: a Read has no other way to be woken.
+type stream struct {
+	io.ReadCloser
+	ctx     context.Context
+	release func() bool
+
+	silence *time.Timer // nil: silence is not bounded
+	limit   time.Duration
+	silent  atomic.Bool // the timer has closed the stream
+}
+
+func newStream(ctx context.Context, rc io.ReadCloser, limit time.Duration) *stream {
+	s := &stream{ReadCloser: rc, ctx: ctx, limit: limit}
+	s.release = context.AfterFunc(ctx, func() { rc.Close() })
+	if limit > 0 {
+		s.silence = time.AfterFunc(limit, func() {
+			s.silent.Store(true)
+			rc.Close()
+		})
+		s.silence.Stop()
+	}
+	return s
+}
+
+// interrupted says that the context under which the stream was begun is over.
+func (s *stream) interrupted() bool { return s.ctx.Err() != nil }
+
+// read waits for bytes. Only this wait counts as silence: time that the caller
+// takes between reads does not.
+func (s *stream) read(p []byte) (int, error) {
+	if s.silence != nil {
+		s.silence.Reset(s.limit)
+		defer s.silence.Stop()
+	}
+	n, err := s.Read(p)
+	if n == 0 && err != nil && s.silent.Load() {
+		err = &TimeoutError{After: s.limit}
+	}
+	return n, err
+}
+
+func (s *stream) close() {
+	s.release()
+	s.Close()
+}
