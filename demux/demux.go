@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 // Package demux holds the vocabulary of elementary streams that every other
 // part of xp2p speaks: kinds, codecs and access units. The container itself is
 // in demux/flv, the parameter sets of H.264 and H.265 in demux/h26x.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 package session
 
 import (
@@ -79,7 +81,7 @@ func (e *Error) Error() string {
 	if e.Err == nil {
 		return fmt.Sprintf("%s: %s", e.Op, e.Code)
 	}
-	return fmt.Sprintf("%s: %s: %v", e.Op, e.Code, e.Err)
+	return fmt.Sprintf("%s: %v", e.Op, e.Err)
 }
 
 func (e *Error) Unwrap() error { return e.Err }

@@ -1,54 +1,20 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 package session
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"time"
+
+	"github.com/xp2p/xp2p/rendezvous"
 )
 
 // AppParams name the account at the rendezvous: the original's appParams.
-type AppParams struct {
-	OauthID   string `json:"appOauthId"`   // the tenant
-	Key       string `json:"appKey"`       // public NATS user key, "U…"
-	SecretKey string `json:"appSecretKey"` // its seed, "SU…"; never logged
-	Package   string `json:"appPackage"`   // the application
-}
-
-// LogValue keeps the secret out of every log.
-func (a AppParams) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("appOauthId", a.OauthID), slog.String("appKey", a.Key), slog.String("appPackage", a.Package))
-}
-
-// Validate says which of the four parameters is missing.
-func (a AppParams) Validate() error {
-	for _, p := range []struct{ name, value string }{
-		{"appOauthId", a.OauthID}, {"appKey", a.Key}, {"appSecretKey", a.SecretKey}, {"appPackage", a.Package},
-	} {
-		if p.value == "" {
-			return fmt.Errorf("appParams: %s is missing", p.name)
-		}
-	}
-	return nil
-}
+type AppParams = rendezvous.App
 
 // ReadAppParams reads the JSON file that `xp2p rendezvous` writes (app.json).
-func ReadAppParams(file string) (AppParams, error) {
-	var a AppParams
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return a, fmt.Errorf("read app file: %w (xp2p rendezvous writes it into its --state directory as app.json)", err)
-	}
-	if err := json.Unmarshal(b, &a); err != nil {
-		return a, fmt.Errorf("app file %s: %w", file, err)
-	}
-	if err := a.Validate(); err != nil {
-		return a, fmt.Errorf("app file %s: %w", file, err)
-	}
-	return a, nil
-}
+func ReadAppParams(file string) (AppParams, error) { return rendezvous.ReadApp(file) }
 
 // Config is the argument of Init. It is copied.
 type Config struct {
@@ -65,6 +31,9 @@ type Config struct {
 	// Events receives every event of every service; nil: none. It is called from one goroutine
 	// per service, in order, and must not block for long: a service waits for it.
 	Events func(Event)
+
+	// RelayOnly leaves out direct paths to cameras.
+	RelayOnly bool
 
 	// Logger; nil: discarded.
 	Logger *slog.Logger

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/xp2p/xp2p/grant"
+)
+
+// Config configures New. It is copied.
+type Config struct {
+	Product string
+	Name    string
+	// Version of the device, as in its xp2pInfo; "" means "1.0.0".
+	Version string
+	// Channels are the device's sources; a camera has one.
+	Channels []Channel
+	// MaxViewers at once over all channels; 0: 4 (reference/xp2p.md §5).
+	MaxViewers int
+	// Watermarks of each viewer's queue.
+	Watermarks Watermarks
+	// Commands answers user_define commands; nil: they fail.
+	Commands CommandHandler
+	// Logger; nil: discarded.
+	Logger *slog.Logger
+}
+
+// Channel is one picture of the device.
+type Channel struct {
+	Name   string
+	Source Source
+}
+
+const (
+	defaultMaxViewers = 4
+	defaultVersion    = "1.0.0"
+)
+
+func (c Config) withDefaults() Config {
+	if c.Version == "" {
+		c.Version = defaultVersion
+	}
+	if c.MaxViewers == 0 {
+		c.MaxViewers = defaultMaxViewers
+	}
+	c.Watermarks = c.Watermarks.withDefaults()
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Device is a camera, or an NVR with several channels.
+type Device struct {
+	cfg  Config
+	hubs []*hub
+	mux  *http.ServeMux
+	log  *slog.Logger
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	viewing map[string]int // streams by viewer
+}
+
+// New starts a device: its sources are read from now on.
+func New(cfg Config) (*Device, error) {
+	if len(cfg.Channels) == 0 {
+		return nil, errors.New("a device needs at least one channel")
+	}
+	if cfg.MaxViewers < 0 {
+		return nil, errors.New("the number of viewers cannot be negative")
+	}
+	cfg = cfg.withDefaults()
+	if m := cfg.Watermarks; m.Low > m.Warn || m.Warn > m.High || m.Low < 0 {
+		return nil, fmt.Errorf("watermarks must not be below one another: low %d, warn %d, high %d", m.Low, m.Warn, m.High)
+	}
+	d := &Device{cfg: cfg, log: cfg.Logger, viewing: map[string]int{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	d.cancel = cancel
+	for i, c := range cfg.Channels {
+		h := newHub(c.Source, cfg.Watermarks, d.log.With("channel", i))
+		d.hubs = append(d.hubs, h)
+		d.wg.Add(1)
+		go func() { defer d.wg.Done(); h.run(ctx) }()
+	}
+	d.mux = http.NewServeMux()
+	d.mux.HandleFunc("GET /ipc.flv", d.serveStream)
+	d.mux.HandleFunc("GET /command", d.serveCommand)
+	d.mux.HandleFunc("POST /command", d.serveCommand)
+	d.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, statusNotFound, fmt.Sprintf("no such request: %s %s", r.Method, r.URL.Path))
+	})
+	return d, nil
+}
+
+// Close ends every stream and the sources, and waits for both.
+func (d *Device) Close() error {
+	d.cancel()
+	d.wg.Wait()
+	return nil
+}
+
+// Stats of a channel, and whether its source delivers now.
+func (d *Device) Stats(channel int) (Stats, bool) { return d.hubs[channel].snapshot() }
+
+// Viewers is the number of viewers now.
+func (d *Device) Viewers() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.viewing)
+}
+
+// ServeHTTP serves the requests of reference/xp2p.md §3.
+func (d *Device) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
+
+// Peer is who asks: one admitted viewer.
+type Peer struct {
+	ID    string       // of its connection, for counting and logs
+	Grant *grant.Grant // what it may do; nil: everything
+}
+
+func (p Peer) allows(r grant.Right) bool { return p.Grant == nil || p.Grant.Allows(r) }
+
+type peerKey struct{}
+
+// WithPeer says who sends the requests of a context.
+func WithPeer(ctx context.Context, p Peer) context.Context {
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+func peerOf(r *http.Request) Peer {
+	if p, ok := r.Context().Value(peerKey{}).(Peer); ok {
+		return p
+	}
+	return Peer{ID: r.RemoteAddr}
+}
+
+// enter counts a viewer in; false when there are too many.
+func (d *Device) enter(p Peer) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.viewing[p.ID] == 0 && len(d.viewing) >= d.cfg.MaxViewers {
+		return false
+	}
+	d.viewing[p.ID]++
+	return true
+}
+
+func (d *Device) exit(p Peer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.viewing[p.ID]--; d.viewing[p.ID] == 0 {
+		delete(d.viewing, p.ID)
+	}
+}
+
+// full says whether a peer that is not viewing yet would be one too many.
+func (d *Device) full(p Peer) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.viewing[p.ID] == 0 && len(d.viewing) >= d.cfg.MaxViewers
+}
+
+// pauser returns what a stream does between batches: nothing, or, for a viewer
+// that records and asked for it by _gather, a pause in which frames gather into
+// fewer packets and wake-ups.
+func pauser(gather time.Duration) func(context.Context) error {
+	if gather <= 0 {
+		return func(context.Context) error { return nil }
+	}
+	return func(ctx context.Context) error {
+		t := time.NewTimer(gather)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package device
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Hook answers commands by running a program: the command on its standard
+// input, the reply on its standard output. A status other than 0 is a failure,
+// its reason the last line of standard error.
+type Hook struct {
+	program string
+	args    []string
+	slots   chan struct{} // full: the next command waits, within its own time-out
+}
+
+const (
+	hookTimeout = 7 * time.Second // less than the viewer's 7.5 s, so that the viewer gets the reason
+	hookSlots   = 4               // programs at once
+	maxReply    = 256 << 10
+)
+
+// NewHook makes a hook of a program and its arguments.
+func NewHook(program string, args ...string) (*Hook, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return nil, fmt.Errorf("command hook: %w", err)
+	}
+	return &Hook{program: path, args: args, slots: make(chan struct{}, hookSlots)}, nil
+}
+
+// Command implements CommandHandler.
+func (h *Hook) Command(ctx context.Context, command string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
+	defer cancel()
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return nil, errors.New("the camera is busy with other commands")
+	}
+	var out, errOut limitedBuffer
+	out.max, errOut.max = maxReply, 4<<10
+	c := exec.CommandContext(ctx, h.program, h.args...)
+	c.Stdin = strings.NewReader(command)
+	c.Stdout, c.Stderr = &out, &errOut
+	// The program and what it started end together.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	c.WaitDelay = time.Second
+	err := c.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("no answer within %s", hookTimeout)
+	case out.over:
+		return nil, fmt.Errorf("the reply is longer than %d bytes", maxReply)
+	case err != nil:
+		if line := lastLine(errOut.String()); line != "" {
+			return nil, fmt.Errorf("%s (%w)", line, err)
+		}
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
+}
+
+// limitedBuffer keeps the first max bytes.
+type limitedBuffer struct {
+	bytes.Buffer
+	max  int
+	over bool
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if room := b.max - b.Len(); len(p) > room {
+		b.over = true
+		b.Buffer.Write(p[:max(room, 0)])
+		return len(p), nil
+	}
+	return b.Buffer.Write(p)
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/xp2p/xp2p/demux"
+	"github.com/xp2p/xp2p/demux/flv"
+)
+
+// Source gives a channel's stream: FLV bytes as they come into being. It is
+// opened again when a stream ended.
+type Source interface {
+	Open(ctx context.Context) (io.ReadCloser, error)
+}
+
+// hub reads one source and fans it out. It lives as long as the device; what
+// comes from one opening of the source is one stretch, at whose end the viewers'
+// streams end too, since the next may start with other parameters and times.
+type hub struct {
+	src   Source
+	marks Watermarks
+	log   *slog.Logger
+
+	mu      sync.Mutex // guards all below; nothing blocks under it
+	gop     gop
+	viewers map[*viewer]struct{}
+	live    bool  // the source delivers
+	err     error // why it does not
+	stats   Stats
+}
+
+// Stats counts what a channel's source has delivered.
+type Stats struct {
+	Bytes, Frames, Resyncs, Restarts uint64
+}
+
+const (
+	sourceRetryMin = 500 * time.Millisecond
+	sourceRetryMax = 15 * time.Second
+	// A stretch this long makes the next retry quick again.
+	sourceSettled = 30 * time.Second
+)
+
+var errSourceDown = errors.New("the camera's picture source delivers nothing now")
+
+func newHub(src Source, marks Watermarks, log *slog.Logger) *hub {
+	return &hub{src: src, marks: marks, log: log, viewers: map[*viewer]struct{}{}}
+}
+
+// run reads the source until ctx ends, and opens it again whenever it breaks.
+func (h *hub) run(ctx context.Context) {
+	wait := sourceRetryMin
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := h.stretch(ctx)
+		if ctx.Err() != nil {
+			err = io.EOF
+		}
+		h.endStretch(err)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > sourceSettled {
+			wait = sourceRetryMin
+		}
+		h.log.Warn("source ended; opening it again", "err", err, "in", wait)
+		select {
+		case <-time.After(wait + rand.N(wait/4)):
+		case <-ctx.Done():
+		}
+		wait = min(2*wait, sourceRetryMax)
+	}
+}
+
+// stretch is one opening of the source.
+func (h *hub) stretch(ctx context.Context) error {
+	rc, err := h.src.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	stop := context.AfterFunc(ctx, func() { rc.Close() })
+	defer stop()
+	r := flv.NewReader(rc, flv.Options{})
+	var (
+		t flv.Tag
+		u demux.Unit
+		a arena
+	)
+	for {
+		if err := r.Next(&t, &u); err != nil {
+			return err
+		}
+		h.put(a.tag(&t, &u), &u, r.Stats())
+	}
+}
+
+func (h *hub) put(t *tag, u *demux.Unit, s flv.Stats) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.live, h.err = true, nil
+	h.gop.add(t, u)
+	h.stats.Bytes += uint64(len(t.raw))
+	h.stats.Resyncs = s.Resyncs
+	if t.video && !t.config {
+		h.stats.Frames++
+	}
+	for v := range h.viewers {
+		v.put(t, &h.gop)
+	}
+}
+
+func (h *hub) endStretch(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.live, h.err, h.gop = false, err, gop{}
+	h.stats.Restarts++
+	for v := range h.viewers {
+		v.finish(io.EOF)
+		delete(h.viewers, v)
+	}
+}
+
+// join adds a viewer; it must leave.
+func (h *hub) join(onLevel func(Level)) (*viewer, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.live {
+		if h.err != nil {
+			return nil, fmt.Errorf("%w: %w", errSourceDown, h.err)
+		}
+		return nil, errSourceDown
+	}
+	v := newViewer(h.marks, onLevel)
+	v.start(&h.gop)
+	h.viewers[v] = struct{}{}
+	return v, nil
+}
+
+func (h *hub) leave(v *viewer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.viewers, v)
+}
+
+func (h *hub) snapshot() (Stats, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stats, h.live
+}

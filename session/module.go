@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/xp2p/xp2p/grant"
+	"github.com/xp2p/xp2p/internal/link"
+	"github.com/xp2p/xp2p/rendezvous"
+)
+
+// Module is a viewer: one socket, one connection to the rendezvous, any number
+// of services. Several modules may live in one process.
+type Module struct {
+	cfg  Config
+	id   *link.Identity
+	sock *link.Socket
+	rv   *rendezvous.Client
+
+	mu       sync.Mutex
+	services map[string]*Service
+	closed   bool
+}
+
+// Init starts a module: the original's init. Errors have the codes BadArgument
+// (also an account that the rendezvous refuses), ProbeFailed (the rendezvous
+// cannot be reached) and TransportStarted (the socket cannot be opened).
+func Init(ctx context.Context, cfg Config) (*Module, error) {
+	const op = "init"
+	if err := cfg.validate(); err != nil {
+		return nil, &Error{op, BadArgument, err}
+	}
+	cfg = cfg.withDefaults()
+	m := &Module{cfg: cfg, services: map[string]*Service{}}
+	var err error
+	if cfg.KeyFile != "" {
+		m.id, err = link.LoadIdentity(cfg.KeyFile)
+	} else {
+		m.id, err = link.NewIdentity()
+	}
+	if err != nil {
+		return nil, &Error{op, BadArgument, err}
+	}
+	if m.sock, err = link.Listen(link.SocketConfig{Bind: link.BindFor(cfg.Rendezvous), Logger: cfg.Logger}); err != nil {
+		return nil, &Error{op, TransportStarted, err}
+	}
+	m.rv, err = rendezvous.Dial(ctx, rendezvous.Config{URL: cfg.Rendezvous, App: cfg.App, Logger: cfg.Logger})
+	if err == nil {
+		// Asked now, so that no connection has to wait for it.
+		probe, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
+		_, err = m.rv.Servers(probe)
+		cancel()
+	}
+	if err != nil {
+		m.Close()
+		code := ProbeFailed
+		if errors.Is(err, rendezvous.ErrRefused) {
+			code = BadArgument
+		}
+		return nil, &Error{op, code, err}
+	}
+	return m, nil
+}
+
+// UUID is this viewer's identity for logs, the pin of its key: the original's getUUID.
+func (m *Module) UUID() string { return m.id.Pin().String() }
+
+// StreamInfo is the original's streamInfo.
+type StreamInfo struct {
+	// XP2PInfo is the camera's grant (required, here or in URL).
+	XP2PInfo string
+	// ProductID and DeviceName must be the grant's where they are set.
+	ProductID  string
+	DeviceName string
+	// URL in the original's form, "http://XP2P_INFO.xnet/ipc.p2p.com/ipc.flv?PARAMS";
+	// its parameters are the stream's where StartStream gets none.
+	URL string
+	// Events receives this service's events, besides Config.Events; nil: nobody.
+	// The same rules hold for it.
+	Events func(Event)
+}
+
+// StartService connects to a camera: the original's startP2PService. id is the
+// caller's, one service per id. ctx bounds the call, not the service. Errors have
+// the codes BadArgument, BadXP2PInfo, NotInitialised, AlreadyStarted, StreamFailed.
+func (m *Module) StartService(ctx context.Context, id string, info StreamInfo) (*Service, error) {
+	const op = "startP2PService"
+	if id == "" {
+		return nil, &Error{op, BadArgument, errors.New("the service's id is empty")}
+	}
+	g, params, err := info.resolve()
+	if err != nil {
+		err.Op = op
+		return nil, err
+	}
+	s := newService(m, id, info, g, params)
+	m.mu.Lock()
+	switch {
+	case m.closed:
+		m.mu.Unlock()
+		return nil, &Error{op, NotInitialised, errModuleClosed}
+	case m.services[id] != nil:
+		m.mu.Unlock()
+		return nil, &Error{op, AlreadyStarted, fmt.Errorf("a service with the id %q is there already", id)}
+	}
+	m.services[id] = s
+	m.mu.Unlock()
+	s.events.start()
+	if _, err := s.connected(ctx, op); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+var errModuleClosed = fmt.Errorf("module: %w", net.ErrClosed)
+
+// Service finds a service that was started; the error has the code NoService.
+func (m *Module) Service(id string) (*Service, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.services[id]; s != nil {
+		return s, nil
+	}
+	return nil, &Error{"service", NoService, fmt.Errorf("no service with the id %q was started", id)}
+}
+
+// StopService ends a service: the original's stopP2PService (stopServiceById).
+// An id that is not there is no error.
+func (m *Module) StopService(id string) {
+	if s, err := m.Service(id); err == nil {
+		s.Close()
+	}
+}
+
+func (m *Module) forget(s *Service) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.services[s.id] == s {
+		delete(m.services, s.id)
+	}
+}
+
+// Close ends every service and the module: the original's destroy.
+func (m *Module) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	services := make([]*Service, 0, len(m.services))
+	for _, s := range m.services {
+		services = append(services, s)
+	}
+	m.mu.Unlock()
+	for _, s := range services {
+		s.Close()
+	}
+	if m.rv != nil {
+		m.rv.Close()
+	}
+	return m.sock.Close()
+}
+
+// resolve finds the grant and the parameters, and checks what fits together.
+func (i StreamInfo) resolve() (*grant.Grant, string, *Error) {
+	info, params := i.XP2PInfo, ""
+	if i.URL != "" {
+		u, err := ParseURL(i.URL)
+		if err != nil {
+			return nil, "", &Error{Code: BadArgument, Err: err}
+		}
+		params = u.Params
+		if info == "" {
+			info = u.XP2PInfo
+		}
+	}
+	if info == "" {
+		return nil, "", &Error{Code: BadArgument, Err: errors.New("no xp2pInfo given (the camera prints it: camera ready XP2P…)")}
+	}
+	g, err := grant.Parse(info)
+	if err != nil {
+		return nil, "", &Error{Code: BadXP2PInfo, Err: err}
+	}
+	if i.ProductID != "" && i.ProductID != g.Product || i.DeviceName != "" && i.DeviceName != g.Device {
+		return nil, "", &Error{Code: BadArgument, Err: fmt.Errorf("the xp2pInfo is for %s/%s, not for %s/%s", g.Product, g.Device, i.ProductID, i.DeviceName)}
+	}
+	return g, params, nil
+}
