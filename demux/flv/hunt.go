@@ -26,21 +26,14 @@ func (h *hunt) start(b *buffer, why error) {
 }
 
 // run looks through what b holds. found is where a whole tag begins.
+//
+// A position is looked at as soon as the bytes that decide about it are in, so
+// that what is found first does not depend on how the bytes arrived: looking
+// back takes the 4 bytes of the size, looking forward a tag header more.
 func (h *hunt) run(b *buffer, maxTag int) (found uint64, ok bool) {
 	for h.scan+trailerSize <= b.end() {
 		i := b.at(h.scan)
-		v := trailer(b.b[i:])
-		switch {
-		case v > uint32(maxTag+tagHeaderSize):
-		case v == 0:
-			whole, more := h.follow(b, i, maxTag)
-			if more {
-				return 0, false
-			}
-			if whole {
-				return h.header, true
-			}
-		default:
+		if v := trailer(b.b[i:]); v > 0 && v <= uint32(maxTag+tagHeaderSize) {
 			// The size as specified, and the one without the tag header.
 			if h.endsTag(b, i, int(v), maxTag) {
 				return h.scan - uint64(v), true
@@ -48,6 +41,9 @@ func (h *hunt) run(b *buffer, maxTag int) (found uint64, ok bool) {
 			if h.endsTag(b, i, int(v)+tagHeaderSize, maxTag) {
 				return h.scan - uint64(v) - tagHeaderSize, true
 			}
+		}
+		if h.scan >= h.lost+tagHeaderSize && h.follow(b, h.scan-tagHeaderSize, maxTag) {
+			return h.header, true
 		}
 		h.scan++
 	}
@@ -64,29 +60,30 @@ func (h *hunt) endsTag(b *buffer, i, size, maxTag int) bool {
 	return ok && n+tagHeaderSize == size
 }
 
-// follow is run's part for a zero PreviousTagSize at index i. more says that
-// the header behind it is not in yet, whole that the candidate is proven.
-func (h *hunt) follow(b *buffer, i, maxTag int) (whole, more bool) {
-	if b.w-i < trailerSize+tagHeaderSize {
-		return false, true
+// follow looks at pos as the PreviousTagSize of 0 before a tag header. It says
+// whether the candidate, whose end this is, is proven by that.
+func (h *hunt) follow(b *buffer, pos uint64, maxTag int) bool {
+	i := b.at(pos)
+	if trailer(b.b[i:]) != 0 {
+		return false
 	}
 	n, ok := bodySize(b.b[i+trailerSize:], maxTag)
 	if !ok || n == 0 {
-		return false, false
+		return false
 	}
-	if h.end == h.scan {
-		return true, false
+	if h.end == pos && h.end > 0 {
+		return true
 	}
-	header := h.scan + trailerSize
+	header := pos + trailerSize
 	end := header + tagHeaderSize + uint64(n)
-	if h.end < h.scan || end < h.end {
+	if h.end <= pos || end < h.end {
 		h.header, h.end = header, end
 	}
-	return false, false
+	return false
 }
 
 // keepFrom is the first position that the hunt may still come back to.
 func (h *hunt) keepFrom(maxTag int) uint64 {
-	back := uint64(maxTag + tagHeaderSize)
+	back := uint64(maxTag + 2*tagHeaderSize)
 	return max(h.lost, h.scan-min(back, h.scan))
 }

@@ -45,6 +45,10 @@ type Parser struct {
 	lengths videoLengths
 	stats   Stats
 	max     int
+
+	// sized: the stream has had a correct PreviousTagSize, so that one of
+	// another kind is suspicious.
+	sized bool
 }
 
 // NewParser returns a parser for a stream that may begin with its header, with a
@@ -109,12 +113,40 @@ func (p *Parser) Next(t *Tag, u *demux.Unit) error {
 		if len(b) < n+tagOverhead {
 			return ErrNeedMore
 		}
-		if !trailerAgrees(trailer(b[tagHeaderSize+n:]), n) {
+		switch ok, err := p.ends(b, n); {
+		case err != nil:
+			return err
+		case !ok:
 			p.hunt.start(&p.buf, ErrTagSize)
 			continue
 		}
 		return p.take(b[:n+tagOverhead:n+tagOverhead], t, u)
 	}
+}
+
+// ends says whether the tag at b with a body of n bytes ends where its header
+// says, by its PreviousTagSize. Besides the one that the specification asks for,
+// some cameras write 0 and some muxers leave the tag header out of the count.
+// In the middle of a stream that does otherwise, what follows must be a tag too,
+// which ErrNeedMore waits for.
+func (p *Parser) ends(b []byte, n int) (bool, error) {
+	switch trailer(b[tagHeaderSize+n:]) {
+	case uint32(n + tagHeaderSize):
+		p.sized = true
+		return true, nil
+	case 0, uint32(n):
+	default:
+		return false, nil
+	}
+	if !p.sized {
+		return true, nil
+	}
+	next := b[n+tagOverhead:]
+	if len(next) < tagHeaderSize {
+		return false, ErrNeedMore
+	}
+	_, ok := bodySize(next, p.max)
+	return ok, nil
 }
 
 // take consumes the whole tag raw and decodes it.

@@ -73,11 +73,5 @@ func bodySize(b []byte, max int) (n int, ok bool) {
 // timestamp reads the time of the tag header at b in ms.
 func timestamp(b []byte) uint32 { return uint24(b[4:]) | uint32(b[7])<<24 }
 
-// trailerAgrees says whether v can be the PreviousTagSize of a tag with a body
-// of n bytes. Besides the size that the specification asks for, some cameras
-// write 0 and some muxers leave the tag header out of the count.
-func trailerAgrees(v uint32, n int) bool {
-	return v == uint32(n+tagHeaderSize) || v == 0 || v == uint32(n)
-}
-
+// trailer reads a PreviousTagSize.
 func trailer(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
