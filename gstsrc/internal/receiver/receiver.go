@@ -23,7 +23,8 @@ type Receiver struct {
 
 	link     Link
 	stream   *stream
-	failures int // attempts that failed in a row
+	ending   chan struct{} // closed when the stream before is; nil: none
+	failures int           // attempts that failed in a row
 	fatal    error
 
 	background sync.WaitGroup // closing and abandoned calls
@@ -99,7 +100,10 @@ func (r *Receiver) attempt(ctx context.Context) error {
 		if err != nil {
 			return r.explain(ctx, try, err)
 		}
-		r.link = l.(Link)
+		r.link, r.ending = l.(Link), nil
+	}
+	if err := r.ended(try); err != nil {
+		return r.explain(ctx, try, err)
 	}
 	link := r.link
 	s, err := r.await(try, func() (io.Closer, error) { return link.Stream(try, r.opts.Params) })
@@ -185,10 +189,31 @@ func (r *Receiver) wait(ctx context.Context, phase Phase, err error) error {
 	}
 }
 
+// dropStream gives the stream up. Nobody waits for the camera's side of that,
+// save the next stream on the same link.
 func (r *Receiver) dropStream() {
 	if s := r.stream; s != nil {
 		r.stream = nil
-		r.background.Go(s.close)
+		done := make(chan struct{})
+		r.ending = done
+		r.background.Go(func() {
+			s.shut()
+			close(done)
+		})
+	}
+}
+
+// ended waits until the stream before is closed: a link carries one at a time.
+func (r *Receiver) ended(ctx context.Context) error {
+	if r.ending == nil {
+		return nil
+	}
+	select {
+	case <-r.ending:
+		r.ending = nil
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -5,6 +5,7 @@ package receiver
 import (
 	"context"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -12,9 +13,9 @@ import (
 // stream is a running stream whose Read ends with its context or after a
 // silence, by closing it: a Read has no other way to be woken.
 type stream struct {
-	io.ReadCloser
-	ctx     context.Context
-	release func() bool
+	io.Reader
+	ctx  context.Context
+	shut func() // closes the stream; returns when it is closed, whoever closes it
 
 	silence *time.Timer // nil: silence is not bounded
 	limit   time.Duration
@@ -22,12 +23,13 @@ type stream struct {
 }
 
 func newStream(ctx context.Context, rc io.ReadCloser, limit time.Duration) *stream {
-	s := &stream{ReadCloser: rc, ctx: ctx, limit: limit}
-	s.release = context.AfterFunc(ctx, func() { rc.Close() })
+	closed := sync.OnceFunc(func() { rc.Close() })
+	stop := context.AfterFunc(ctx, closed)
+	s := &stream{Reader: rc, ctx: ctx, limit: limit, shut: func() { stop(); closed() }}
 	if limit > 0 {
 		s.silence = time.AfterFunc(limit, func() {
 			s.silent.Store(true)
-			rc.Close()
+			closed()
 		})
 		s.silence.Stop()
 	}
@@ -49,9 +51,4 @@ func (s *stream) read(p []byte) (int, error) {
 		err = &TimeoutError{After: s.limit}
 	}
 	return n, err
-}
-
-func (s *stream) close() {
-	s.release()
-	s.Close()
 }
