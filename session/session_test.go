@@ -377,15 +377,11 @@ func TestRefusedGrants(t *testing.T) {
 
 // newOtherCamera signs grants with a key that the camera at the rendezvous does not have.
 func newOtherCamera(t *testing.T, w *world, dir string) func(product, device string) string {
-	d, err := device.New(device.Config{Product: "PROD", Name: "x", Channels: []device.Channel{{Source: generator{}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
+	t.Helper()
 	return func(product, name string) string {
-		d2, _ := device.New(device.Config{Product: product, Name: name, Channels: []device.Channel{{Source: generator{}}}})
-		t.Cleanup(func() { d2.Close() })
-		s, err := device.NewServer(d2, device.ServeConfig{Rendezvous: w.rv.URL(), App: w.rv.App(), KeyFile: filepath.Join(dir, "other.pem")})
+		d, _ := device.New(device.Config{Product: product, Name: name, Channels: []device.Channel{{Source: generator{}}}})
+		t.Cleanup(func() { d.Close() })
+		s, err := device.NewServer(d, device.ServeConfig{Rendezvous: w.rv.URL(), App: w.rv.App(), KeyFile: filepath.Join(dir, "other.pem")})
 		if err != nil {
 			t.Fatal(err)
 		}

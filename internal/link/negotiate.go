@@ -61,6 +61,9 @@ func newAgent(s *Socket, cfg Config, onRequest func(local, remote ice.Candidate)
 			return nil, err
 		}
 		urls = append(urls, u)
+		if u.Proto == stun.ProtoTypeTCP {
+			s.mux.skipSTUN(u.Host, u.Port)
+		}
 	}
 	now, relay := time.Duration(0), relayHeadStart
 	disconnected, failed, keepalive, check := iceDisconnected, iceFailed, iceKeepalive, iceCheckInterval

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type stunMux struct {
 	conns    map[string]*muxConn
 	pending  map[transactionID]pendingRequest
 	mapped   map[string]*mappedAddr
+	noSTUN   map[string]bool // "IP:PORT" of servers that speak TCP only
 	sweepDue time.Time
 }
 
@@ -59,7 +61,20 @@ const (
 	// A NAT's mapping is asked for again after this.
 	mappedLifetime = 20 * time.Second
 	muxConnQueue   = 64 // packets an agent has not read yet; more are lost
+	// An agent cannot be closed while it waits for a STUN server; one that is
+	// slower than this would be of no use to a live picture either.
+	mappedPatience = 1500 * time.Millisecond
 )
+
+var errNoSTUN = errors.New("the server has no STUN over UDP")
+
+// skipSTUN keeps agents from asking a server for a mapped address: pion asks
+// every server of its list, also one for TURN over TCP, and waits for it.
+func (m *stunMux) skipSTUN(host string, port int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.noSTUN[net.JoinHostPort(host, strconv.Itoa(port))] = true
+}
 
 var _ ice.UniversalUDPMux = (*stunMux)(nil)
 
@@ -70,6 +85,7 @@ func newSTUNMux(pc *packetConn, addrs []net.Addr) *stunMux {
 		conns:   map[string]*muxConn{},
 		pending: map[transactionID]pendingRequest{},
 		mapped:  map[string]*mappedAddr{},
+		noSTUN:  map[string]bool{},
 	}
 	m.wg.Add(1)
 	go m.loop()
@@ -239,20 +255,17 @@ func (m *stunMux) Close() error {
 func (m *stunMux) GetXORMappedAddr(server net.Addr, timeout time.Duration) (*stun.XORMappedAddress, error) {
 	key := server.String()
 	m.mu.Lock()
+	if m.noSTUN[key] {
+		m.mu.Unlock()
+		return nil, errNoSTUN
+	}
 	a := m.mapped[key]
 	if a == nil || time.Since(a.at) > mappedLifetime {
 		a = &mappedAddr{ready: make(chan struct{}), at: time.Now()}
 		m.mapped[key] = a
 		m.mu.Unlock()
-		a.addr, a.err = m.askMapped(server, timeout)
-		close(a.ready)
-		if a.err != nil { // the next one asks again
-			m.mu.Lock()
-			if m.mapped[key] == a {
-				delete(m.mapped, key)
-			}
-			m.mu.Unlock()
-		}
+		a.addr, a.err = m.askMapped(server, min(timeout, mappedPatience))
+		close(a.ready) // a failure counts as long as an answer: who asks meanwhile need not wait again
 		return a.addr, a.err
 	}
 	m.mu.Unlock()
