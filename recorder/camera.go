@@ -1,0 +1,245 @@
+package recorder
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+)
+
+// maxPending is how many bytes of one camera may wait for its disk: a slow disk
+// costs this much memory per camera, and then whole groups of pictures.
+const maxPending = 4 << 20
+
+// CameraRecorder records one camera for as long as it is wanted. Its runs follow
+// one another; between them the ledger is told why there is none.
+type CameraRecorder struct {
+	archive *Archive
+	storage *storage
+	name    string
+	id      int64 // row
+
+	pending atomic.Int64 // bytes handed to the committer and not written yet
+	stats   counters
+
+	ledger ledger // the committer's
+
+	mu      sync.Mutex // below Archive.mu; guards what follows
+	live    []*Segment // being written, as far as they are durable
+	lastErr error
+	closed  bool
+	run     *Run
+}
+
+type counters struct {
+	bytes, parts, frames, dropped, ignored atomic.Int64
+}
+
+// CameraStats is what a camera's recorder has done since it was made.
+type CameraStats struct {
+	Bytes   int64 `json:"bytes"`   // written to disk
+	Parts   int64 `json:"parts"`   // written to disk
+	Frames  int64 `json:"frames"`  // video and audio units taken
+	Dropped int64 `json:"dropped"` // units refused because the disk was behind or failing
+	Ignored int64 `json:"ignored"` // units that could not be recorded: before the first key picture, of an unknown codec
+	// Error is the storage's or the run's last error, "" when there was none.
+	Error string `json:"error,omitempty"`
+}
+
+func newCameraRecorder(a *Archive, s *storage, name string) (*CameraRecorder, error) {
+	c := &CameraRecorder{archive: a, storage: s, name: name}
+	result := make(chan error, 1)
+	if !s.queue.push(job{do: func() { result <- c.begin() }}) {
+		return nil, ErrClosed
+	}
+	return c, <-result
+}
+
+// begin continues the camera's ledger where the index left it. A gap left open
+// says why the camera was not recorded until now; a ledger that ends without one
+// was cut off by a crash. For a camera that is new everything begins here.
+func (c *CameraRecorder) begin() error {
+	id, known, err := c.storage.index.camera(c.name)
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	c.id = id
+	now := c.archive.cfg.Now().Round(time.Millisecond)
+	c.ledger = ledger{camera: id, covered: now}
+	end, open, err := c.storage.index.explained(id)
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	switch {
+	case open != nil:
+		c.ledger.covered, c.ledger.open = open.From, open
+	case known && !end.IsZero():
+		c.ledger.covered = end
+		c.ledger.mark(CauseCrash, end)
+	default:
+		c.ledger.mark(CauseConfig, now)
+	}
+	return nil
+}
+
+// Name is the camera's name.
+func (c *CameraRecorder) Name() string { return c.name }
+
+// StartRun begins a run: one connection's units go to its Write. A run that is
+// still open is closed first, with cause link.
+func (c *CameraRecorder) StartRun() *Run {
+	c.mu.Lock()
+	old := c.run
+	r := newRun(c)
+	if c.closed {
+		r.closed = true
+	}
+	c.run = r
+	c.mu.Unlock()
+	if old != nil {
+		old.Close(CauseLink)
+	}
+	return r
+}
+
+// Mark notes from now on why there is no run: what the next attempt failed of. A
+// gap that is open with another cause ends here and one with this cause begins.
+func (c *CameraRecorder) Mark(cause Cause) {
+	now := c.archive.cfg.Now().Round(time.Millisecond)
+	c.storage.queue.push(job{do: func() { c.ledger.mark(cause, now) }})
+}
+
+// Close ends the camera: cause config when it is not wanted any longer, restart
+// when only this process ends. It waits until everything is committed.
+func (c *CameraRecorder) Close(cause Cause) error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	run := c.run
+	c.mu.Unlock()
+	if run != nil {
+		run.Close(cause)
+	}
+	c.Mark(cause)
+	done := make(chan struct{})
+	if !c.storage.queue.push(job{do: func() { c.storage.saveLedger(c); close(done) }}) {
+		return ErrClosed
+	}
+	<-done
+	c.archive.mu.Lock()
+	if c.archive.cameras[c.name] == c && !c.archive.closed {
+		delete(c.archive.cameras, c.name)
+	}
+	c.archive.mu.Unlock()
+	return nil
+}
+
+// Stats may be called at any time.
+func (c *CameraRecorder) Stats() CameraStats {
+	s := CameraStats{
+		Bytes: c.stats.bytes.Load(), Parts: c.stats.parts.Load(), Frames: c.stats.frames.Load(),
+		Dropped: c.stats.dropped.Load(), Ignored: c.stats.ignored.Load(),
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lastErr != nil {
+		s.Error = c.lastErr.Error()
+	}
+	return s
+}
+
+// reserve accounts n bytes to what waits for the disk; false: the camera's share is used up.
+func (c *CameraRecorder) reserve(n int) bool {
+	if c.pending.Add(int64(n)) > maxPending && c.pending.Load() != int64(n) {
+		c.pending.Add(int64(-n))
+		return false
+	}
+	return true
+}
+
+func (c *CameraRecorder) release(n int) { c.pending.Add(int64(-n)) }
+
+// The following are the committer's.
+
+func (c *CameraRecorder) wrote(p *part) {
+	c.stats.bytes.Add(int64(len(p.header) + p.bytes()))
+	c.stats.parts.Add(1)
+}
+
+// covered notes that the segment is durable up to its mark.
+func (c *CameraRecorder) covered(seg *segment, from, to time.Time) {
+	c.ledger.cover(from, to)
+	row := seg.row(seg.synced, stateOpen)
+	row.gops = append([]GOP(nil), row.gops...)
+	info := row.segment(c.storage, c.name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastErr = nil
+	for i, l := range c.live {
+		if l.Path == info.Path {
+			c.live[i] = &info
+			return
+		}
+	}
+	c.live = append(c.live, &info)
+}
+
+func (c *CameraRecorder) failed(err error) {
+	c.ledger.mark(CauseDisk, c.ledger.covered)
+	c.note(err)
+}
+
+// note keeps an error for Stats.
+func (c *CameraRecorder) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastErr = err
+}
+
+func (c *CameraRecorder) settled(seg *segment) {
+	full := c.storage.path(seg.name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, l := range c.live {
+		if l.Path == full {
+			c.live = append(c.live[:i], c.live[i+1:]...)
+			return
+		}
+	}
+}
+
+// saveLedgers writes what the ledgers changed. A storage that fails is left alone.
+func (s *storage) saveLedgers() {
+	if s.health.rest(s.archive.cfg.Now()) != nil {
+		return
+	}
+	s.archive.mu.Lock()
+	cameras := make([]*CameraRecorder, 0, len(s.archive.cameras))
+	for _, c := range s.archive.cameras {
+		if c.storage == s {
+			cameras = append(cameras, c)
+		}
+	}
+	s.archive.mu.Unlock()
+	for _, c := range cameras {
+		s.saveLedger(c)
+	}
+}
+
+// saveLedger stops at the first error: the rest is tried with the next batch.
+func (s *storage) saveLedger(c *CameraRecorder) {
+	l := &c.ledger
+	for len(l.unsaved) > 0 {
+		if err := s.index.saveGap(l.camera, l.unsaved[0]); err != nil {
+			s.archive.log.Error("write ledger", "camera", c.name, "error", err)
+			s.health.fail(err, s.archive.cfg.Now())
+			return
+		}
+		l.unsaved = append(l.unsaved[:0], l.unsaved[1:]...)
+	}
+}
+

@@ -1,0 +1,298 @@
+package recorder
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// index is a storage's SQLite database. Times are Unix milliseconds. Rows are
+// written by the committer alone, on one connection; readers have their own.
+type index struct {
+	w, r *sql.DB
+}
+
+// indexVersion is PRAGMA user_version of this schema.
+const indexVersion = 1
+
+const schema = `
+CREATE TABLE camera (
+	id   INTEGER PRIMARY KEY,
+	name TEXT NOT NULL UNIQUE
+);
+CREATE TABLE run (
+	id     INTEGER PRIMARY KEY,
+	camera INTEGER NOT NULL REFERENCES camera(id),
+	start  INTEGER NOT NULL,
+	end    INTEGER,          -- NULL: not over
+	cause  TEXT              -- why it ended
+);
+CREATE TABLE segment (
+	id       INTEGER PRIMARY KEY,
+	camera   INTEGER NOT NULL REFERENCES camera(id),
+	run      INTEGER NOT NULL REFERENCES run(id),
+	path     TEXT NOT NULL UNIQUE, -- relative to the storage
+	start    INTEGER NOT NULL,
+	end      INTEGER NOT NULL,
+	duration INTEGER NOT NULL,     -- of media, ticks of 1/90000 s
+	bytes    INTEGER NOT NULL,
+	state    INTEGER NOT NULL,     -- 0 being written, 1 complete, 2 being removed
+	tracks   TEXT NOT NULL,
+	gops     BLOB NOT NULL
+);
+CREATE INDEX segment_time ON segment(camera, start, end);
+CREATE INDEX segment_open ON segment(state) WHERE state <> 1;
+CREATE TABLE gap (
+	id     INTEGER PRIMARY KEY,
+	camera INTEGER NOT NULL REFERENCES camera(id),
+	start  INTEGER NOT NULL,
+	end    INTEGER,          -- NULL: not over
+	cause  TEXT NOT NULL
+);
+CREATE INDEX gap_time ON gap(camera, start);
+`
+
+// Segment states in the index.
+const (
+	stateOpen = iota
+	stateDone
+	stateRemoving
+)
+
+var errIndexNewer = errors.New("the index was written by a newer version of this program")
+
+// openIndex opens or makes the database. errIndexNewer apart, an error means that
+// it cannot be used and may be rebuilt from the files.
+func openIndex(file string) (*index, error) {
+	open := func(pragmas ...string) (*sql.DB, error) {
+		q := url.Values{"_pragma": append(pragmas, "busy_timeout(5000)", "cache_size(-512)")}
+		return sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+q.Encode())
+	}
+	w, err := open("journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)")
+	if err != nil {
+		return nil, err
+	}
+	w.SetMaxOpenConns(1)
+	if err := migrate(w); err != nil {
+		w.Close()
+		return nil, fmt.Errorf("index %s: %w", file, err)
+	}
+	r, err := open("query_only(1)")
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	r.SetMaxOpenConns(2)
+	r.SetMaxIdleConns(1)
+	return &index{w: w, r: r}, nil
+}
+
+func migrate(db *sql.DB) error {
+	var version int
+	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch {
+	case version > indexVersion:
+		return fmt.Errorf("%w (version %d, this is %d)", errIndexNewer, version, indexVersion)
+	case version == indexVersion:
+		// A damaged page shows here rather than in the middle of a recording.
+		var ok string
+		if err := db.QueryRow("PRAGMA quick_check(1)").Scan(&ok); err != nil {
+			return err
+		}
+		if ok != "ok" {
+			return fmt.Errorf("damaged: %s", ok)
+		}
+		return nil
+	}
+	_, err := db.Exec("BEGIN; " + schema + fmt.Sprintf("PRAGMA user_version=%d; COMMIT;", indexVersion))
+	return err
+}
+
+func (x *index) close() error { return errors.Join(x.r.Close(), x.w.Close()) }
+
+// camera gives the row of a camera, making it.
+func (x *index) camera(name string) (id int64, known bool, err error) {
+	err = x.w.QueryRow("SELECT id FROM camera WHERE name=?", name).Scan(&id)
+	if err == nil {
+		return id, true, nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, false, err
+	}
+	err = x.w.QueryRow("INSERT INTO camera(name) VALUES(?) RETURNING id", name).Scan(&id)
+	return id, false, err
+}
+
+// runRow is a run of the index: one uninterrupted stretch of one connection. Its
+// row is made with its first segment.
+type runRow struct {
+	id int64 // 0: none yet
+}
+
+func (x *index) insertRun(camera int64, start time.Time) (id int64, err error) {
+	err = x.w.QueryRow("INSERT INTO run(camera,start) VALUES(?,?) RETURNING id", camera, start.UnixMilli()).Scan(&id)
+	return id, err
+}
+
+// endRun ends a run where its last segment does.
+func (x *index) endRun(id int64, cause Cause) error {
+	_, err := x.w.Exec("UPDATE run SET end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start), cause=? WHERE id=?", string(cause), id)
+	return err
+}
+
+// segmentRow is what the index says of a segment.
+type segmentRow struct {
+	id, camera, run int64
+	path            string
+	start, end      time.Time
+	duration        time.Duration
+	bytes           int64
+	state           int
+	tracks          string
+	gops            []GOP
+}
+
+func (x *index) insertSegment(s *segmentRow) (id int64, err error) {
+	err = x.w.QueryRow(`INSERT INTO segment(camera,run,path,start,end,duration,bytes,state,tracks,gops)
+		VALUES(?,?,?,?,?,?,?,?,?,?) RETURNING id`, s.camera, s.run, s.path, s.start.UnixMilli(), s.end.UnixMilli(),
+		ticks(s.duration), s.bytes, s.state, s.tracks, encodeGOPs(s.gops, s.start)).Scan(&id)
+	return id, err
+}
+
+func (x *index) finishSegment(s *segmentRow) error {
+	_, err := x.w.Exec("UPDATE segment SET end=?, duration=?, bytes=?, state=?, gops=? WHERE id=?",
+		s.end.UnixMilli(), ticks(s.duration), s.bytes, s.state, encodeGOPs(s.gops, s.start), s.id)
+	return err
+}
+
+func (x *index) deleteSegment(id int64) error {
+	_, err := x.w.Exec("DELETE FROM segment WHERE id=?", id)
+	return err
+}
+
+// saveGap writes g's row, or removes it when it turned out to have no length.
+func (x *index) saveGap(camera int64, g *Gap) (err error) {
+	var end any
+	if !g.To.IsZero() {
+		end = g.To.UnixMilli()
+	}
+	switch {
+	case g.void && g.id == 0:
+	case g.void:
+		_, err = x.w.Exec("DELETE FROM gap WHERE id=?", g.id)
+	case g.id == 0:
+		err = x.w.QueryRow("INSERT INTO gap(camera,start,end,cause) VALUES(?,?,?,?) RETURNING id",
+			camera, g.From.UnixMilli(), end, string(g.Cause)).Scan(&g.id)
+	default:
+		_, err = x.w.Exec("UPDATE gap SET start=?, end=?, cause=? WHERE id=?", g.From.UnixMilli(), end, string(g.Cause), g.id)
+	}
+	return err
+}
+
+// explained is the end of everything that segments and closed gaps explain of a
+// camera (zero: nothing), and its open gap if there is one.
+func (x *index) explained(camera int64) (end time.Time, open *Gap, err error) {
+	var s, g sql.NullInt64
+	err = x.w.QueryRow(`SELECT (SELECT max(end) FROM segment WHERE camera=?1), (SELECT max(end) FROM gap WHERE camera=?1)`, camera).Scan(&s, &g)
+	if err != nil {
+		return end, nil, err
+	}
+	if ms := max(s.Int64, g.Int64); ms > 0 {
+		end = time.UnixMilli(ms)
+	}
+	var o Gap
+	var from int64
+	var cause string
+	err = x.w.QueryRow("SELECT id, start, cause FROM gap WHERE camera=? AND end IS NULL ORDER BY start DESC LIMIT 1", camera).Scan(&o.id, &from, &cause)
+	if errors.Is(err, sql.ErrNoRows) {
+		return end, nil, nil
+	}
+	o.From, o.Cause = time.UnixMilli(from), Cause(cause)
+	return end, &o, err
+}
+
+const segmentColumns = "s.id, s.camera, s.run, s.path, s.start, s.end, s.duration, s.bytes, s.state, s.tracks, s.gops"
+
+func scanSegment(rows *sql.Rows, extra ...any) (segmentRow, error) {
+	var s segmentRow
+	var start, end, duration int64
+	var gops []byte
+	dst := append([]any{&s.id, &s.camera, &s.run, &s.path, &start, &end, &duration, &s.bytes, &s.state, &s.tracks, &gops}, extra...)
+	if err := rows.Scan(dst...); err != nil {
+		return s, err
+	}
+	s.start, s.end, s.duration = time.UnixMilli(start), time.UnixMilli(end), fromTicks(duration)
+	var err error
+	if s.gops, err = decodeGOPs(gops, s.start); err != nil {
+		s.gops = nil // the recording is still there; recovery rebuilds tables it finds damaged
+	}
+	return s, nil
+}
+
+// segments calls f for every segment that overlaps [from, to) (zero: unbounded) of
+// a camera ("": all), in the order of their start.
+func (x *index) segments(ctx context.Context, camera string, from, to time.Time, f func(camera string, s segmentRow) error) error {
+	lo, hi := bounds(from, to)
+	// A segment is at most an hour or so long, so the index on start can be used; an
+	// endless one (no key picture ever) is the exception that "end" still finds.
+	rows, err := x.r.QueryContext(ctx, `SELECT `+segmentColumns+`, c.name FROM segment s JOIN camera c ON c.id=s.camera
+		WHERE s.state<>2 AND s.start<?2 AND s.end>?1 AND (?3='' OR c.name=?3) ORDER BY s.start, s.id`, lo, hi, camera)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		s, err := scanSegment(rows, &name)
+		if err != nil {
+			return err
+		}
+		if err := f(name, s); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// gaps is the same for the ledger.
+func (x *index) gaps(ctx context.Context, camera string, from, to time.Time, f func(Gap)) error {
+	lo, hi := bounds(from, to)
+	rows, err := x.r.QueryContext(ctx, `SELECT c.name, g.start, g.end, g.cause FROM gap g JOIN camera c ON c.id=g.camera
+		WHERE g.start<?2 AND (g.end IS NULL OR g.end>?1) AND (?3='' OR c.name=?3) ORDER BY g.start, g.id`, lo, hi, camera)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var g Gap
+		var start int64
+		var end sql.NullInt64
+		if err := rows.Scan(&g.Camera, &start, &end, &g.Cause); err != nil {
+			return err
+		}
+		g.From = time.UnixMilli(start)
+		if end.Valid {
+			g.To = time.UnixMilli(end.Int64)
+		}
+		f(g)
+	}
+	return rows.Err()
+}
+
+func bounds(from, to time.Time) (lo, hi int64) {
+	lo, hi = -1<<62, 1<<62
+	if !from.IsZero() {
+		lo = from.UnixMilli()
+	}
+	if !to.IsZero() {
+		hi = to.UnixMilli()
+	}
+	return lo, hi
+}

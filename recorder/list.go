@@ -1,0 +1,116 @@
+package recorder
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"time"
+)
+
+// Segment is one file of an archive.
+type Segment struct {
+	Camera string    `json:"camera"`
+	Run    int64     `json:"run"`  // segments of one run follow each other without a hole
+	Path   string    `json:"path"` // of the file, as the storage was opened
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	// Duration is media time: it differs from End less Start by the drift of the camera's clock.
+	Duration time.Duration `json:"-"`
+	Bytes    int64         `json:"bytes"`
+	Tracks   string        `json:"tracks"`         // "h264 1920x1080, aac 44100x2"
+	Open     bool          `json:"open,omitempty"` // still being written; what is listed of it is durable
+	GOPs     []GOP         `json:"-"`
+}
+
+func (r *segmentRow) segment(s *storage, camera string) Segment {
+	return Segment{Camera: camera, Run: r.run, Path: s.path(r.path), Start: r.start, End: r.end, Duration: r.duration,
+		Bytes: r.bytes, Tracks: r.tracks, Open: r.state == stateOpen, GOPs: r.gops}
+}
+
+// List gives the segments of a camera ("": of all) that overlap [from, to), in the
+// order of their start. A zero time is no bound.
+func (a *Archive) List(ctx context.Context, camera string, from, to time.Time) ([]Segment, error) {
+	live := a.liveSegments()
+	var list []Segment
+	for _, s := range a.storages {
+		err := s.index.segments(ctx, camera, from, to, func(name string, r segmentRow) error {
+			seg := r.segment(s, name)
+			if l := live[seg.Path]; l != nil && seg.Open {
+				seg = *l
+			}
+			delete(live, seg.Path)
+			list = append(list, seg)
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list recordings: %w", err)
+		}
+	}
+	// A segment that just reached the range is in its row still shorter than that.
+	lo, hi := bounds(from, to)
+	for _, l := range live {
+		if (camera == "" || l.Camera == camera) && l.Start.UnixMilli() < hi && l.End.UnixMilli() > lo {
+			list = append(list, *l)
+		}
+	}
+	sort.SliceStable(list, func(i, j int) bool { return list[i].Start.Before(list[j].Start) })
+	return list, nil
+}
+
+func (a *Archive) liveSegments() map[string]*Segment {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	live := map[string]*Segment{}
+	for _, c := range a.cameras {
+		c.mu.Lock()
+		for _, l := range c.live {
+			live[l.Path] = l
+		}
+		c.mu.Unlock()
+	}
+	return live
+}
+
+// Gaps gives the intervals of [from, to) in which a camera ("": any) was wanted
+// and not recorded, in the order of their start. A zero time is no bound.
+func (a *Archive) Gaps(ctx context.Context, camera string, from, to time.Time) ([]Gap, error) {
+	var list []Gap
+	for _, s := range a.storages {
+		if err := s.index.gaps(ctx, camera, from, to, func(g Gap) { list = append(list, g) }); err != nil {
+			return nil, fmt.Errorf("list gaps: %w", err)
+		}
+	}
+	sort.SliceStable(list, func(i, j int) bool { return list[i].From.Before(list[j].From) })
+	return list, nil
+}
+
+// StorageStatus is the state of one storage directory.
+type StorageStatus struct {
+	Dir      string `json:"dir"`
+	ID       string `json:"id"`
+	Segments int64  `json:"segments"`
+	Bytes    int64  `json:"bytes"` // of the segments' files, as far as the index has them
+	Free     int64  `json:"free"`  // bytes that the file system has left
+	// Error is why the storage is not written to at the moment, "" when it is.
+	Error string `json:"error,omitempty"`
+}
+
+// Status asks every storage for its state.
+func (a *Archive) Status(ctx context.Context) ([]StorageStatus, error) {
+	var list []StorageStatus
+	for _, s := range a.storages {
+		st := StorageStatus{Dir: s.Dir, ID: s.identity.ID}
+		err := s.index.r.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(bytes),0) FROM segment WHERE state<>2").Scan(&st.Segments, &st.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("storage %s: %w", s.Dir, err)
+		}
+		if st.Free, err = s.fs.Free(s.Dir); err != nil {
+			st.Error = err.Error()
+		}
+		if err := s.health.error(); err != nil {
+			st.Error = err.Error()
+		}
+		list = append(list, st)
+	}
+	return list, nil
+}

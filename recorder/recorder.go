@@ -1,0 +1,237 @@
+// Package recorder keeps what cameras send: runs of access units become
+// segments of fragmented MP4, an index says where they are, and a ledger has a
+// cause for every interval in which a camera was wanted and not recorded.
+//
+// The way of the data:
+//
+//	Run.Write      units of one connection; copied once, into the part being filled
+//	part           at most 1 s of a segment; sealed at its end, then handed over
+//	committer      one goroutine per storage: write, sync file, sync directory, index row, ledger
+//	index          SQLite, one row per segment with its table of key pictures
+//
+// Only the committer touches a disk while recording, so a disk that stalls
+// stops no camera: what waits for it is bounded per camera, and beyond that
+// whole groups of pictures are dropped and the ledger says so.
+//
+// The files, the index and the order of commits are described in
+// docs/format/archive.md. The package knows demux and no network.
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Config is the argument of Open. It is copied.
+type Config struct {
+	// Storages are the directories to record to; at least one. A camera's storage is
+	// chosen by its name, so that it finds its own recordings again.
+	Storages []StorageConfig
+
+	// Logger; nil: discarded.
+	Logger *slog.Logger
+
+	// Now is the clock; nil: time.Now. Readings with a monotonic part let steps of the
+	// host's clock be told from time that passed.
+	Now func() time.Time
+
+	// FS is the file layer; nil: the operating system's.
+	FS FS
+
+	// settle replaces settleTime in tests; -1: none.
+	settle time.Duration
+}
+
+// SyncPolicy says when written bytes are forced to the disk.
+type SyncPolicy string
+
+const (
+	SyncPart    SyncPolicy = "part"    // after every part: a power failure costs at most one
+	SyncSegment SyncPolicy = "segment" // when a segment ends
+)
+
+// StorageConfig is one storage directory.
+type StorageConfig struct {
+	Dir string
+	// ID is the identity that the directory must have (the id in its xp2p-storage.json),
+	// so that a missing mount is noticed; empty: whatever it has, or a new one.
+	ID string
+	// Segment is the length of a segment; 0: 60 s. Segments end at the first key
+	// picture behind a multiple of it, shifted per camera.
+	Segment time.Duration
+	// Part is the longest stretch of media that is written at once; 0: 1 s.
+	Part time.Duration
+	// Sync; empty: SyncPart.
+	Sync SyncPolicy
+	// MaxBytes: the oldest segments are removed when all of them exceed it; 0: no limit.
+	MaxBytes int64
+	// KeepFree: the oldest segments are removed when the file system has fewer bytes free; 0: never.
+	KeepFree int64
+}
+
+const (
+	defaultSegment = 60 * time.Second
+	defaultPart    = time.Second
+)
+
+func (s StorageConfig) withDefaults() (StorageConfig, error) {
+	if s.Dir == "" {
+		return s, errors.New("storage without a directory")
+	}
+	if s.Segment == 0 {
+		s.Segment = defaultSegment
+	}
+	if s.Part == 0 {
+		s.Part = defaultPart
+	}
+	if s.Sync == "" {
+		s.Sync = SyncPart
+	}
+	switch {
+	case s.Segment < time.Second || s.Segment > time.Hour:
+		return s, fmt.Errorf("storage %s: segment of %v is not between 1s and 1h", s.Dir, s.Segment)
+	case s.Part < 100*time.Millisecond || s.Part > s.Segment:
+		return s, fmt.Errorf("storage %s: part of %v is not between 100ms and the segment's %v", s.Dir, s.Part, s.Segment)
+	case s.Sync != SyncPart && s.Sync != SyncSegment:
+		return s, fmt.Errorf("storage %s: sync %q is neither %q nor %q", s.Dir, s.Sync, SyncPart, SyncSegment)
+	case s.MaxBytes < 0 || s.KeepFree < 0:
+		return s, fmt.Errorf("storage %s: a limit in bytes is negative", s.Dir)
+	}
+	return s, nil
+}
+
+// Archive is a set of storages opened for recording and reading.
+type Archive struct {
+	cfg      Config
+	log      *slog.Logger
+	storages []*storage
+	pool     *partPool
+
+	mu      sync.Mutex // above every CameraRecorder.mu
+	cameras map[string]*CameraRecorder
+	closed  bool
+}
+
+// ErrClosed is what calls on a closed archive, camera or run return.
+var ErrClosed = errors.New("recorder: closed")
+
+// Open locks every storage, repairs what a crash left behind and makes index and
+// files agree. It fails when a storage is in use by another recorder, is not the
+// one its configuration names, or has an index newer than this program.
+func Open(cfg Config) (*Archive, error) {
+	if len(cfg.Storages) == 0 {
+		return nil, errors.New("recorder: no storage configured")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.FS == nil {
+		cfg.FS = osFS{}
+	}
+	if cfg.settle == 0 {
+		cfg.settle = settleTime
+	}
+	a := &Archive{cfg: cfg, log: cfg.Logger, pool: newPartPool(), cameras: map[string]*CameraRecorder{}}
+	for _, sc := range cfg.Storages {
+		sc, err := sc.withDefaults()
+		var s *storage
+		if err == nil {
+			s, err = openStorage(a, sc)
+		}
+		if err != nil {
+			a.Close()
+			return nil, err
+		}
+		a.storages = append(a.storages, s)
+	}
+	return a, nil
+}
+
+// Camera begins to want the named camera: from now on every instant is either in
+// a segment or in the ledger. The name must pass CheckName. A camera that is
+// already recorded is returned as it is.
+func (a *Archive) Camera(name string) (*CameraRecorder, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return nil, ErrClosed
+	}
+	if c := a.cameras[name]; c != nil {
+		return c, nil
+	}
+	c, err := newCameraRecorder(a, a.storageOf(name), name)
+	if err != nil {
+		return nil, fmt.Errorf("record %s: %w", name, err)
+	}
+	a.cameras[name] = c
+	return c, nil
+}
+
+// storageOf spreads cameras over the storages by name.
+func (a *Archive) storageOf(name string) *storage {
+	return a.storages[nameHash(name)%uint32(len(a.storages))]
+}
+
+func nameHash(name string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return h.Sum32()
+}
+
+// Close ends every camera with cause restart, commits what was written and
+// unlocks the storages. It waits for the disks. Further calls do nothing.
+func (a *Archive) Close() error {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return nil
+	}
+	a.closed = true
+	cameras := a.cameras
+	a.mu.Unlock()
+
+	var errs []error
+	for _, c := range cameras {
+		errs = append(errs, c.Close(CauseRestart))
+	}
+	for _, s := range a.storages {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
+}
+
+// Flush waits until everything written so far is committed.
+func (a *Archive) Flush(ctx context.Context) error {
+	for _, s := range a.storages {
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckName says whether name can be a camera: it becomes a directory, so it is
+// 1 to 64 letters, digits, '-', '_' or '.', and begins with a letter or digit.
+func CheckName(name string) error {
+	if name == "" || len(name) > 64 {
+		return fmt.Errorf("camera name %q: must have 1 to 64 characters", name)
+	}
+	for i, c := range []byte(name) {
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && (i == 0 || c != '-' && c != '_' && c != '.') {
+			return fmt.Errorf("camera name %q: letters, digits, '-', '_' and '.' only, beginning with a letter or digit", name)
+		}
+	}
+	return nil
+}
