@@ -35,11 +35,6 @@ type Options struct {
 }
 
 const (
-	// Defaults of the element's properties.
-	DefaultRetries    = 5
-	DefaultRetryDelay = 500 * time.Millisecond
-	DefaultTimeout    = 10 * time.Second
-
 	// maxRetryDelay keeps the wait for a camera that was away for long bounded.
 	maxRetryDelay = 10 * time.Second
 

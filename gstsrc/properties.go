@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package gstsrc
+
+/*
+#include "source.h"
+*/
+import "C"
+
+import (
+	"unsafe"
+
+	"github.com/xp2p/xp2p/gstsrc/internal/target"
+)
+
+//export xp2pSrcSetString
+func xp2pSrcSetString(src C.gpointer, id C.guint, to *C.gchar) {
+	of(unsafe.Pointer(src)).settings.setString(id, C.GoString((*C.char)(to))) // NULL is ""
+}
+
+// xp2pSrcGetString gives a string that the caller frees, NULL where it is unset.
+//
+//export xp2pSrcGetString
+func xp2pSrcGetString(src C.gpointer, id C.guint) *C.gchar {
+	v := of(unsafe.Pointer(src)).settings.get()
+	s := v.string(id)
+	if s == "" {
+		return nil
+	}
+	return (*C.gchar)(C.CString(s))
+}
+
+//export xp2pSrcSetNumber
+func xp2pSrcSetNumber(src C.gpointer, id C.guint, to C.gint64) {
+	of(unsafe.Pointer(src)).settings.setNumber(id, int64(to))
+}
+
+//export xp2pSrcGetNumber
+func xp2pSrcGetNumber(src C.gpointer, id C.guint) C.gint64 {
+	v := of(unsafe.Pointer(src)).settings.get()
+	return C.gint64(v.number(id))
+}
+
+// xp2pSrcSetURI takes a URI for the location. What it gives where that is not
+// one says why, and the caller frees it.
+//
+//export xp2pSrcSetURI
+func xp2pSrcSetURI(src C.gpointer, uri *C.gchar) *C.gchar {
+	s := C.GoString((*C.char)(uri))
+	if _, err := target.ParseURI(s); err != nil {
+		return (*C.gchar)(C.CString(err.Error()))
+	}
+	of(unsafe.Pointer(src)).settings.setString(C.XP2P_PROP_LOCATION, s)
+	return nil
+}
+
+//export xp2pSrcStats
+func xp2pSrcStats(src C.gpointer) *C.GstStructure {
+	st := newStructure("application/x-xp2p-stats")
+	rx, _ := of(unsafe.Pointer(src)).state.running()
+	if rx == nil {
+		return st.c
+	}
+	s := rx.Stats()
+	st.set("bytes", s.Bytes)
+	st.set("buffers", s.Chunks)
+	st.set("connections", s.Connections)
+	st.set("retries", s.Retries)
+	st.set("damaged", s.Damaged)
+	if s.Path != "" {
+		st.set("path", s.Path)
+	}
+	return st.c
+}

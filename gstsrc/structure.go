@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package gstsrc
+
+/*
+#include <stdlib.h>
+#include "message.h"
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"unsafe"
+)
+
+// structure is a GstStructure in the making.
+type structure struct{ c *C.GstStructure }
+
+func newStructure(name string) structure {
+	n := cString(name)
+	defer C.free(unsafe.Pointer(n))
+	return structure{C.gst_structure_new_empty(n)}
+}
+
+// set sets a field to a value of one of the types below; another is written as
+// its JSON text.
+func (s structure) set(field string, value any) {
+	f := cString(field)
+	defer C.free(unsafe.Pointer(f))
+	switch v := value.(type) {
+	case nil:
+	case string:
+		c := cString(v)
+		defer C.free(unsafe.Pointer(c))
+		C.xp2p_structure_set_string(s.c, f, c)
+	case bool:
+		b := C.gboolean(0)
+		if v {
+			b = 1
+		}
+		C.xp2p_structure_set_boolean(s.c, f, b)
+	case uint64:
+		C.xp2p_structure_set_uint64(s.c, f, C.guint64(v))
+	case int:
+		s.setInteger(f, int64(v))
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			s.setInteger(f, int64(v))
+		} else {
+			C.xp2p_structure_set_double(s.c, f, C.gdouble(v))
+		}
+	default:
+		if b, err := json.Marshal(v); err == nil {
+			s.set(field, string(b))
+		}
+	}
+}
+
+// setInteger prefers a gint, which is what programs look for.
+func (s structure) setInteger(f *C.gchar, v int64) {
+	if v >= math.MinInt32 && v <= math.MaxInt32 {
+		C.xp2p_structure_set_int(s.c, f, C.gint(v))
+	} else {
+		C.xp2p_structure_set_int64(s.c, f, C.gint64(v))
+	}
+}
+
+// setAll sets a field for each member of v's JSON object; v that is no object
+// becomes the field "detail".
+func (s structure) setAll(v any) {
+	b, err := json.Marshal(v)
+	if err != nil || v == nil {
+		return
+	}
+	var object map[string]any
+	if json.Unmarshal(b, &object) != nil {
+		s.set("detail", v)
+		return
+	}
+	for _, k := range slices.Sorted(maps.Keys(object)) {
+		s.set(k, object[k])
+	}
+}
+
+// cString is a C string of valid UTF-8 without a NUL inside, as GLib wants it.
+func cString(s string) *C.gchar {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	return (*C.gchar)(C.CString(s))
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package gstsrc
+
+/*
+#include "source.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"unsafe"
+
+	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
+	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/gstsrc/internal/viewer"
+	"github.com/xp2p/xp2p/session"
+)
+
+// newDialer makes the way to a camera; tests put a camera of their own there.
+var newDialer = func(t target.Target, logger *slog.Logger) receiver.Dialer { return viewer.New(t, logger) }
+
+// xp2pSrcStart checks the settings. It connects nothing: the first create does,
+// so that no state change waits for a network.
+//
+//export xp2pSrcStart
+func xp2pSrcStart(src C.gpointer) C.gboolean {
+	element := unsafe.Pointer(src)
+	s := of(element)
+	v := s.settings.get()
+	t, err := target.Resolve(v.Properties, getenv)
+	if err != nil {
+		postError(element, err)
+		return C.FALSE
+	}
+	o := v.options()
+	o.Params = t.Params
+	o.Events = func(e session.Event) { postEvent(element, e) }
+	s.state.begin(receiver.New(newDialer(t, logger), o))
+	return C.TRUE
+}
+
+// xp2pSrcStop runs after the streaming thread has ended.
+//
+//export xp2pSrcStop
+func xp2pSrcStop(src C.gpointer) C.gboolean {
+	if rx := of(unsafe.Pointer(src)).state.end(); rx != nil {
+		rx.Close()
+	}
+	return C.TRUE
+}
+
+//export xp2pSrcUnlock
+func xp2pSrcUnlock(src C.gpointer) C.gboolean {
+	of(unsafe.Pointer(src)).state.interrupt()
+	return C.TRUE
+}
+
+//export xp2pSrcUnlockStop
+func xp2pSrcUnlockStop(src C.gpointer) C.gboolean {
+	of(unsafe.Pointer(src)).state.resume()
+	return C.TRUE
+}
+
+// xp2pSrcCreate waits for the next chunk and makes a buffer of it.
+//
+//export xp2pSrcCreate
+func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
+	element := unsafe.Pointer(src)
+	rx, ctx := of(element).state.running()
+	if rx == nil {
+		return C.GST_FLOW_FLUSHING
+	}
+	c, err := rx.Next(ctx)
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		return C.GST_FLOW_EOS
+	case errors.Is(err, context.Canceled):
+		return C.GST_FLOW_FLUSHING
+	default:
+		postError(element, err)
+		return C.GST_FLOW_ERROR
+	}
+	if c.Restart {
+		C.xp2p_src_restart_clock(src, C.GstClockTime(c.Time))
+	}
+	if *out = newBuffer(&c); *out == nil {
+		postError(element, errors.New("out of memory for a buffer"))
+		return C.GST_FLOW_ERROR
+	}
+	return C.GST_FLOW_OK
+}
+
+// newBuffer copies a chunk into a GstBuffer, straight from where it was received.
+func newBuffer(c *receiver.Chunk) *C.GstBuffer {
+	var m C.GstMapInfo
+	b := C.xp2p_buffer_new(C.gsize(c.Size), &m)
+	if b == nil {
+		return nil
+	}
+	to := unsafe.Slice((*byte)(unsafe.Pointer(m.data)), c.Size)
+	for _, part := range c.Parts {
+		to = to[copy(to, part):]
+	}
+	C.xp2p_buffer_finish(b, &m, C.GstClockTime(c.Time), gbool(c.Header), gbool(c.Restart && c.Time > 0))
+	return b
+}
+
+func gbool(b bool) C.gboolean {
+	if b {
+		return C.TRUE
+	}
+	return C.FALSE
+}
+
+// getenv asks the process's environment as it is now. Go's own copy is from when
+// the plugin was loaded, and a program may set a variable after that.
+func getenv(key string) string {
+	k := cString(key)
+	defer C.g_free(C.gpointer(unsafe.Pointer(k)))
+	return C.GoString((*C.char)(C.g_getenv((*C.gchar)(unsafe.Pointer(k)))))
+}
