@@ -141,19 +141,43 @@ stop (GstBaseSrc *src)
 static gboolean
 unlock (GstBaseSrc *src)
 {
-  return xp2pSrcUnlock (src);
+  xp2pSrcUnlock (src, TRUE);
+  return TRUE;
 }
 
 static gboolean
 unlock_stop (GstBaseSrc *src)
 {
-  return xp2pSrcUnlockStop (src);
+  xp2pSrcUnlock (src, FALSE);
+  return TRUE;
 }
 
 static GstFlowReturn
 create (GstPushSrc *src, GstBuffer **buffer)
 {
-  return xp2pSrcCreate (src, buffer);
+  GstFlowReturn ret;
+
+  while ((ret = xp2pSrcCreate (src, buffer)) == XP2P_FLOW_PAUSED) {
+    ret = gst_base_src_wait_playing (GST_BASE_SRC (src));
+    if (ret != GST_FLOW_OK)
+      break;
+  }
+  return ret;
+}
+
+/* The base class wakes a create only to end the stream, not for a pause. This
+ * source gives its stream up while it is paused, so that the camera sends none. */
+static GstStateChangeReturn
+change_state (GstElement *element, GstStateChange transition)
+{
+  GstStateChangeReturn ret;
+
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
+    xp2pSrcPause (element, FALSE);
+  ret = GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
+    xp2pSrcPause (element, TRUE);
+  return ret;
 }
 
 static gboolean
@@ -200,6 +224,7 @@ xp2p_src_class_init (gpointer klass)
       "The xp2p project, https://github.com/xp2p/xp2p");
   gst_element_class_add_static_pad_template (element, &src_template);
 
+  element->change_state = change_state;
   base->start = start;
   base->stop = stop;
   base->unlock = unlock;

@@ -41,47 +41,42 @@ func of(element unsafe.Pointer) *source {
 
 // state is what exists between start and stop.
 type state struct {
-	mu     sync.Mutex
-	rx     *receiver.Receiver // nil: stopped
-	ctx    context.Context    // of the waits; ended by interrupt
-	cancel context.CancelFunc
+	mu       sync.Mutex
+	rx       *receiver.Receiver // nil: stopped
+	paused   bool
+	unlocked bool // in the base class's word: nothing may wait
+	ctx      context.Context
+	cancel   context.CancelFunc // ends the waits; nil: ended
 }
 
 // begin puts a receiver in place.
 func (s *state) begin(rx *receiver.Receiver) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rx = rx
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.change(func() { s.rx, s.paused = rx, false })
 }
 
 // end takes the receiver out.
-func (s *state) end() *receiver.Receiver {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rx := s.rx
-	s.rx = nil
-	if s.cancel != nil {
-		s.cancel()
-	}
+func (s *state) end() (rx *receiver.Receiver) {
+	s.change(func() { rx, s.rx = s.rx, nil })
 	return rx
 }
 
-// interrupt ends the wait under way and those to come until resume.
-func (s *state) interrupt() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cancel != nil {
-		s.cancel()
-	}
-}
+// pause says whether the element is paused. A paused element waits for no camera.
+func (s *state) pause(on bool) { s.change(func() { s.paused = on }) }
 
-// resume allows waits again.
-func (s *state) resume() {
+// unlock says whether nothing may wait, whatever the element's state.
+func (s *state) unlock(on bool) { s.change(func() { s.unlocked = on }) }
+
+// change makes a change, then ends the waits or allows them anew.
+func (s *state) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx != nil && s.ctx.Err() != nil {
+	f()
+	switch wait := s.rx != nil && !s.paused && !s.unlocked; {
+	case wait && s.cancel == nil:
 		s.ctx, s.cancel = context.WithCancel(context.Background())
+	case !wait && s.cancel != nil:
+		s.cancel()
+		s.cancel = nil
 	}
 }
 
@@ -90,4 +85,11 @@ func (s *state) running() (*receiver.Receiver, context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rx, s.ctx
+}
+
+// flushing says that a wait was ended for more than a pause.
+func (s *state) flushing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unlocked || s.rx == nil
 }

@@ -29,6 +29,9 @@ enum {
 #define XP2P_DEFAULT_TIMEOUT 10000   /* ms */
 #define XP2P_DEFAULT_LATENCY 200     /* ms */
 
+/* What the Go side of create returns when a pause ended its wait. */
+#define XP2P_FLOW_PAUSED GST_FLOW_CUSTOM_SUCCESS
+
 /* Called once each, while the type is made and registered. */
 void xp2p_src_init_debug (void);
 void xp2p_src_class_init (gpointer klass);

@@ -54,24 +54,24 @@ func xp2pSrcStop(src C.gpointer) C.gboolean {
 }
 
 //export xp2pSrcUnlock
-func xp2pSrcUnlock(src C.gpointer) C.gboolean {
-	of(unsafe.Pointer(src)).state.interrupt()
-	return C.TRUE
+func xp2pSrcUnlock(src C.gpointer, on C.gboolean) {
+	of(unsafe.Pointer(src)).state.unlock(on != 0)
 }
 
-//export xp2pSrcUnlockStop
-func xp2pSrcUnlockStop(src C.gpointer) C.gboolean {
-	of(unsafe.Pointer(src)).state.resume()
-	return C.TRUE
+//export xp2pSrcPause
+func xp2pSrcPause(src C.gpointer, on C.gboolean) {
+	of(unsafe.Pointer(src)).state.pause(on != 0)
 }
 
-// xp2pSrcCreate waits for the next chunk and makes a buffer of it.
+// xp2pSrcCreate waits for the next chunk and makes a buffer of it. When a pause
+// ends the wait it returns XP2P_FLOW_PAUSED.
 //
 //export xp2pSrcCreate
 func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 	element := unsafe.Pointer(src)
-	rx, ctx := of(element).state.running()
-	if rx == nil {
+	st := &of(element).state
+	rx, ctx := st.running()
+	if rx == nil || ctx == nil {
 		return C.GST_FLOW_FLUSHING
 	}
 	c, err := rx.Next(ctx)
@@ -80,7 +80,10 @@ func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 	case errors.Is(err, io.EOF):
 		return C.GST_FLOW_EOS
 	case errors.Is(err, context.Canceled):
-		return C.GST_FLOW_FLUSHING
+		if st.flushing() {
+			return C.GST_FLOW_FLUSHING
+		}
+		return C.XP2P_FLOW_PAUSED
 	default:
 		postError(element, err)
 		return C.GST_FLOW_ERROR
