@@ -63,12 +63,12 @@ func (h *Hook) Command(ctx context.Context, command string) ([]byte, error) {
 	case out.over:
 		return nil, fmt.Errorf("the reply is longer than %d bytes", maxReply)
 	case err != nil:
-		if line := lastLine(errOut.String()); line != "" {
+		if line := lastLine(errOut.b.String()); line != "" {
 			return nil, fmt.Errorf("%s (%w)", line, err)
 		}
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return out.b.Bytes(), nil
 }
 
 func lastLine(s string) string {
@@ -76,18 +76,20 @@ func lastLine(s string) string {
 	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
 }
 
-// limitedBuffer keeps the first max bytes.
+// limitedBuffer keeps the first max bytes. It does not embed a bytes.Buffer: its
+// ReadFrom would take everything.
 type limitedBuffer struct {
-	bytes.Buffer
+	b    bytes.Buffer
 	max  int
 	over bool
 }
 
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if room := b.max - b.Len(); len(p) > room {
-		b.over = true
-		b.Buffer.Write(p[:max(room, 0)])
+func (l *limitedBuffer) Write(p []byte) (int, error) {
+	room := l.max - l.b.Len()
+	if len(p) > room {
+		l.over = true
+		l.b.Write(p[:room])
 		return len(p), nil
 	}
-	return b.Buffer.Write(p)
+	return l.b.Write(p)
 }

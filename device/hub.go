@@ -33,8 +33,9 @@ type hub struct {
 	mu      sync.Mutex // guards all below; nothing blocks under it
 	gop     gop
 	viewers map[*viewer]struct{}
-	live    bool  // the source delivers
-	err     error // why it does not
+	live    bool          // the source delivers
+	begins  chan struct{} // closed when it does
+	err     error         // why it does not
 	stats   Stats
 }
 
@@ -53,7 +54,7 @@ const (
 var errSourceDown = errors.New("the camera's picture source delivers nothing now")
 
 func newHub(src Source, marks Watermarks, log *slog.Logger) *hub {
-	return &hub{src: src, marks: marks, log: log, viewers: map[*viewer]struct{}{}}
+	return &hub{src: src, marks: marks, log: log, viewers: map[*viewer]struct{}{}, begins: make(chan struct{})}
 }
 
 // run reads the source until ctx ends, and opens it again whenever it breaks.
@@ -107,7 +108,10 @@ func (h *hub) stretch(ctx context.Context) error {
 func (h *hub) put(t *tag, u *demux.Unit, s flv.Stats) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.live, h.err = true, nil
+	if !h.live {
+		h.live, h.err = true, nil
+		close(h.begins)
+	}
 	h.gop.add(t, u)
 	h.stats.Bytes += uint64(len(t.raw))
 	h.stats.Resyncs = s.Resyncs
@@ -122,6 +126,9 @@ func (h *hub) put(t *tag, u *demux.Unit, s flv.Stats) {
 func (h *hub) endStretch(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.live {
+		h.begins = make(chan struct{})
+	}
 	h.live, h.err, h.gop = false, err, gop{}
 	h.stats.Restarts++
 	for v := range h.viewers {
@@ -130,20 +137,40 @@ func (h *hub) endStretch(err error) {
 	}
 }
 
+// sourcePatience is how long a viewer waits for a source that is just being opened.
+const sourcePatience = 5 * time.Second
+
 // join adds a viewer; it must leave.
-func (h *hub) join(onLevel func(Level)) (*viewer, error) {
+func (h *hub) join(ctx context.Context, onLevel func(Level)) (*viewer, error) {
+	ctx, cancel := context.WithTimeout(ctx, sourcePatience)
+	defer cancel()
+	for {
+		h.mu.Lock()
+		if h.live {
+			v := newViewer(h.marks, onLevel)
+			v.start(&h.gop)
+			h.viewers[v] = struct{}{}
+			h.mu.Unlock()
+			return v, nil
+		}
+		begins := h.begins
+		h.mu.Unlock()
+		select {
+		case <-begins:
+		case <-ctx.Done():
+			return nil, h.down()
+		}
+	}
+}
+
+// down says why there is no picture.
+func (h *hub) down() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.live {
-		if h.err != nil {
-			return nil, fmt.Errorf("%w: %w", errSourceDown, h.err)
-		}
-		return nil, errSourceDown
+	if h.err != nil {
+		return fmt.Errorf("%w: %w", errSourceDown, h.err)
 	}
-	v := newViewer(h.marks, onLevel)
-	v.start(&h.gop)
-	h.viewers[v] = struct{}{}
-	return v, nil
+	return errSourceDown
 }
 
 func (h *hub) leave(v *viewer) {

@@ -78,7 +78,7 @@ func (d *Device) serveStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer d.exit(peer)
-	v, err := h.join(func(l Level) { log.Debug("send buffer", "level", l) })
+	v, err := h.join(r.Context(), func(l Level) { log.Debug("send buffer", "level", l) })
 	if err != nil {
 		refuse(w, statusSourceDown, err.Error())
 		return

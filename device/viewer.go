@@ -160,7 +160,7 @@ func (v *viewer) take(ctx context.Context, dst []byte) ([]byte, error) {
 	for {
 		v.mu.Lock()
 		n := 0
-		for n < len(v.queue) && len(dst) < maxBatch {
+		for had := len(dst); n < len(v.queue) && len(dst)-had < maxBatch; {
 			dst = v.append(dst, v.queue[n])
 			v.bytes -= len(v.queue[n].raw)
 			v.queue[n] = nil

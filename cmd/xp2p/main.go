@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// xp2p is the one program: recorder, camera gateway, rendezvous and command line.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/viper"
+	"github.com/xp2p/xp2p/rendezvous"
+	"github.com/xp2p/xp2p/session"
+)
+
+// version is set by the linker (see the Makefile).
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newRootCommand().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "xp2p:", errorText(err))
+		os.Exit(1)
+	}
+}
+
+// errorText is what a user reads: the error and, where there is one, the X-P2P
+// code at its end, for scripts.
+func errorText(err error) string {
+	code, ok := session.CodeOf(err)
+	if !ok {
+		var coder interface{ XP2PCode() int }
+		if !errors.As(err, &coder) {
+			return err.Error()
+		}
+		code = session.Code(coder.XP2PCode())
+	}
+	suffix := fmt.Sprintf("(code %d)", int(code))
+	if strings.HasSuffix(err.Error(), suffix) {
+		return err.Error()
+	}
+	return err.Error() + " " + suffix
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "xp2p",
+		Short: "Video from cameras behind any NAT, peer to peer",
+		Long: `Video from cameras behind any NAT, peer to peer, into GStreamer and onto your own disk.
+
+XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().String("log", "warn", "what to log on standard error: debug, info, warn, error")
+	root.AddCommand(
+		newRendezvousCommand(), newCameraCommand(),
+		newPullCommand(), newCommandCommand(),
+		newNVRCommand(), newCtlCommand(),
+		newDemoCommand(),
+	)
+	return root
+}
+
+// logger writes to standard error at the level that --log asks for.
+func logger(cmd *cobra.Command) (*slog.Logger, error) {
+	s, err := cmd.Flags().GetString("log")
+	if err != nil {
+		return nil, err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s)); err != nil {
+		return nil, fmt.Errorf("--log %q: wanted debug, info, warn or error", s)
+	}
+	return newLogger(cmd.ErrOrStderr(), level), nil
+}
+
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// account is where and as whom to meet: --rendezvous and --app, or the
+// environment.
+type account struct {
+	rendezvous string
+	app        rendezvous.App
+}
+
+func addAccountFlags(cmd *cobra.Command) {
+	cmd.Flags().String("rendezvous", "", "`URL` of the rendezvous (what xp2p rendezvous prints; XP2P_RENDEZVOUS)")
+	cmd.Flags().String("app", "", "`FILE` with the account (app.json of the rendezvous; XP2P_APP)")
+}
+
+func readAccount(cmd *cobra.Command) (account, error) {
+	v := viper.New()
+	v.SetEnvPrefix("XP2P")
+	v.AutomaticEnv()
+	if err := v.BindPFlags(cmd.Flags()); err != nil {
+		return account{}, err
+	}
+	a := account{rendezvous: v.GetString("rendezvous")}
+	if a.rendezvous == "" {
+		return a, badArgument(errors.New("no rendezvous given: set --rendezvous or XP2P_RENDEZVOUS to the URL that xp2p rendezvous prints"))
+	}
+	file := v.GetString("app")
+	if file == "" {
+		return a, badArgument(errors.New("no account given: set --app or XP2P_APP to the app.json of the rendezvous"))
+	}
+	app, err := rendezvous.ReadApp(file)
+	if err != nil {
+		return a, badArgument(err)
+	}
+	a.app = app
+	return a, nil
+}
+
+// badArgument gives an error of the command line the X-P2P code for it.
+func badArgument(err error) error { return &codedError{err, session.BadArgument} }
+
+type codedError struct {
+	error
+	code session.Code
+}
+
+func (e *codedError) Unwrap() error { return e.error }
+func (e *codedError) XP2PCode() int { return int(e.code) }
