@@ -59,7 +59,9 @@ func TestParseRefuses(t *testing.T) {
 	body, _, _ := strings.Cut(good[4:], "%")
 	token, _ := base64.RawURLEncoding.DecodeString(body)
 	parts := strings.Split(string(token), ".")
-	wrap := func(token string) string { return "XP2P" + base64.RawURLEncoding.EncodeToString([]byte(token)) + "%1.0.0" }
+	wrap := func(token string) string {
+		return "XP2P" + base64.RawURLEncoding.EncodeToString([]byte(token)) + "%1.0.0"
+	}
 	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
 	forged := base64.RawURLEncoding.EncodeToString(bytes.Replace(payload, []byte("P/D"), []byte("P/E"), 1))
 	none := jwt.NewWithClaims(jwt.SigningMethodNone, claims{Key: base64.RawURLEncoding.EncodeToString(testKey(1).Public().(ed25519.PublicKey))})
