@@ -1,0 +1,159 @@
+package input
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// childFD is where a child writes its FLV: the first of exec.Cmd.ExtraFiles.
+// Standard output is left to whatever the child likes to say.
+const childFD = 3
+
+// child is a process whose output on childFD is a stream.
+type child struct {
+	name   string
+	out    *os.File
+	stderr *tail
+	first  []byte // bytes that await took
+
+	kill   func()
+	once   sync.Once
+	closed atomic.Bool
+	exited chan struct{} // closed when the process has been waited for
+	err    error         // how it ended; valid once exited is closed
+}
+
+// outlived is how long a child's own children may keep its stderr open.
+const outlived = time.Second
+
+// startChild runs a program in a process group of its own, which Close kills,
+// as does the kernel when this process dies.
+func startChild(program string, args []string) (*child, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not installed: %s", program, installTools)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	c := &child{out: r, stderr: new(tail), exited: make(chan struct{})}
+	cmd := exec.Command(path, args...)
+	cmd.Stderr = c.stderr
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.WaitDelay = outlived
+	isolate(cmd)
+
+	started := make(chan error)
+	go func() {
+		// The kernel ties a child to the thread that started it, which this
+		// goroutine keeps until the child has gone.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			c.err = cmd.Wait()
+		}
+		close(c.exited)
+	}()
+	if err := <-started; err != nil {
+		r.Close()
+		<-c.exited
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	c.kill = func() { killGroup(cmd.Process) }
+	return c, nil
+}
+
+// await waits for the first bytes and looks at them, so that a pipeline which
+// cannot run or gives something else is an error of Open.
+func (c *child) await(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no output within %v: %w", limit, context.DeadlineExceeded))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { c.out.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	begin := make([]byte, len(magic))
+	switch _, err := io.ReadFull(c.out, begin); {
+	case err == nil && !stop():
+		return context.Cause(ctx)
+	case err == nil && string(begin) != magic:
+		return fmt.Errorf("%w: it begins with %q", ErrNotFLV, begin)
+	case err == nil:
+		c.first = begin
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return context.Cause(ctx)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return c.ended(io.EOF)
+	default:
+		return c.ended(err)
+	}
+}
+
+func (c *child) Read(p []byte) (int, error) {
+	if len(c.first) > 0 && !c.closed.Load() {
+		n := copy(p, c.first)
+		c.first = c.first[n:]
+		return n, nil
+	}
+	n, err := c.out.Read(p)
+	if n == 0 && err != nil {
+		if err = c.ended(err); err != io.EOF {
+			err = fmt.Errorf("input %s: %w", c.name, err)
+		}
+	}
+	return n, err
+}
+
+// ended turns the end of the output into how the process ended: io.EOF when
+// nothing was wrong. A child that closed its output is given a moment to exit.
+func (c *child) ended(err error) error {
+	if c.closed.Load() {
+		return net.ErrClosed
+	}
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	select {
+	case <-c.exited:
+	case <-time.After(2 * outlived):
+		c.kill()
+		<-c.exited
+	}
+	if c.closed.Load() {
+		return net.ErrClosed
+	}
+	said := c.stderr.String()
+	if c.err == nil && len(said) == 0 {
+		return io.EOF
+	}
+	if c.err == nil {
+		return fmt.Errorf("the pipeline ended: %s", said)
+	}
+	if hint := missing(said); hint != "" {
+		return fmt.Errorf("%w: %s: %s", c.err, said, hint)
+	}
+	return fmt.Errorf("%w: %s", c.err, said)
+}
+
+func (c *child) Close() error {
+	c.once.Do(func() {
+		c.closed.Store(true)
+		c.kill()
+		c.out.Close()
+	})
+	<-c.exited
+	return nil
+}
