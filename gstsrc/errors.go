@@ -26,7 +26,9 @@ type problem struct {
 // describe makes a problem of what a receiver or a target gave.
 func describe(err error) problem {
 	p := problem{kind: kind(err), debug: err.Error()}
-	p.code, p.coded = session.CodeOf(err)
+	if p.code, p.coded = session.CodeOf(err); !p.coded && errors.As(err, new(*receiver.Error)) {
+		p.code, p.coded = session.StreamFailed, true // the network's own errors have no code
+	}
 	p.text = sentence(cause(err))
 	if a := p.advice(err); a != "" {
 		p.text += " " + sentence(a)
@@ -77,10 +79,14 @@ func cause(err error) string {
 		return s.Err.Error()
 	}
 	var r *receiver.Error
-	if errors.As(err, &r) {
-		return r.Err.Error()
+	if !errors.As(err, &r) {
+		return err.Error()
 	}
-	return err.Error()
+	var silent *receiver.TimeoutError
+	if r.Phase == receiver.Opening && errors.As(err, &silent) {
+		return fmt.Sprintf("the camera was not reached within %v", silent.After)
+	}
+	return r.Err.Error()
 }
 
 // advice says what to do next, where the cause does not say it itself.
@@ -102,7 +108,7 @@ func (p *problem) advice(err error) string {
 	case session.ProbeFailed:
 		return "check that `xp2p rendezvous` runs and that the property rendezvous is the URL it prints"
 	case session.StreamFailed:
-		return "check that the camera is running and that its network works"
+		return "check that the camera runs, that its network works and that it offers what params asks for"
 	case session.NotSupported:
 		return "the camera does not offer what params asks for"
 	}

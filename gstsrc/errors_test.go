@@ -40,7 +40,8 @@ func TestDescribe(t *testing.T) {
 		{"stream refused", coded(session.StreamFailed, errors.New("the camera refused with status 405: too many viewers")), gst.ResourceErrorOpenRead, []string{"405", "(code -2402)"}},
 		{"broken while it ran", &receiver.Error{Phase: receiver.Reading, Err: &session.Error{Code: session.StreamFailed, Err: errors.New("the stream broke")}},
 			gst.ResourceErrorRead, []string{"The stream broke.", "(code -2402)"}},
-		{"silence", &receiver.Error{Phase: receiver.Reading, Err: &receiver.TimeoutError{After: 10 * time.Second}}, gst.ResourceErrorRead, []string{"Nothing from the camera for 10s.", "timeout"}},
+		{"silence", &receiver.Error{Phase: receiver.Reading, Err: &receiver.TimeoutError{After: 10 * time.Second}}, gst.ResourceErrorRead, []string{"Nothing from the camera for 10s.", "timeout", "(code -2402)"}},
+		{"not reached", &receiver.Error{Err: &receiver.TimeoutError{After: 3 * time.Second}}, gst.ResourceErrorOpenRead, []string{"The camera was not reached within 3s.", "(code -2402)"}},
 		{"a code nobody knows", coded(-4711, errors.New("new")), gst.ResourceErrorOpenRead, []string{"New. (code -4711)"}},
 		{"no code", fmt.Errorf("odd"), gst.ResourceErrorOpenRead, []string{"Odd."}},
 	} {

@@ -259,7 +259,7 @@ func TestErrors(t *testing.T) {
 		{"refused", &camera{dial: func(context.Context) error { return refused }}, "", "(code -2001)", -2001, true},
 		{"broken", &camera{stream: once(nil, &session.Error{Code: session.StreamFailed, Err: errors.New("the link broke")})},
 			"reconnect=false", "The link broke.", -2402, true},
-		{"silent", &camera{stream: once(nil, nil)}, "reconnect=false timeout=1", "Nothing from the camera for 1ms.", 0, true},
+		{"silent", &camera{stream: once(nil, nil)}, "reconnect=false timeout=1", "(code -2402)", -2402, true},
 		{"bad location", &camera{}, "location=xp2p://T", "(code -2000)", -2000, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
