@@ -16,12 +16,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/viper"
+	"github.com/xp2p/xp2p/internal/version"
 	"github.com/xp2p/xp2p/rendezvous"
 	"github.com/xp2p/xp2p/session"
 )
-
-// version is set by the linker (see the Makefile).
-var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -57,7 +55,7 @@ func newRootCommand() *cobra.Command {
 		Long: `Video from cameras behind any NAT, peer to peer, into GStreamer and onto your own disk.
 
 XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
-		Version:       version,
+		Version:       version.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
