@@ -84,14 +84,14 @@ func (echoCommands) Command(ctx context.Context, c string) ([]byte, error) {
 
 // world is a rendezvous and one camera, on loopback.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	rv     *server.Server
 	camera *device.Server
 	info   string
 	stop   func()
 }
 
-func newWorld(t *testing.T, cfg device.Config) *world {
+func newWorld(t testing.TB, cfg device.Config) *world {
 	t.Helper()
 	rv, err := server.Start(t.Context(), server.Config{Listen: "127.0.0.1:0", State: t.TempDir()})
 	if err != nil {
