@@ -1,7 +1,10 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 package recorder
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +83,7 @@ func (c *CameraRecorder) begin() error {
 	default:
 		c.ledger.mark(CauseConfig, now)
 	}
+	c.storage.cameras = append(c.storage.cameras, c)
 	return nil
 }
 
@@ -126,7 +130,7 @@ func (c *CameraRecorder) Close(cause Cause) error {
 	}
 	c.Mark(cause)
 	done := make(chan struct{})
-	if !c.storage.queue.push(job{do: func() { c.storage.saveLedger(c); close(done) }}) {
+	if !c.storage.queue.push(job{do: func() { c.end(); close(done) }}) {
 		return ErrClosed
 	}
 	<-done
@@ -136,6 +140,14 @@ func (c *CameraRecorder) Close(cause Cause) error {
 	}
 	c.archive.mu.Unlock()
 	return nil
+}
+
+// end writes the ledger a last time. What a failing storage does not take is
+// explained by the next start: as a crash.
+func (c *CameraRecorder) end() {
+	s := c.storage
+	s.saveLedger(c)
+	s.cameras = slices.DeleteFunc(s.cameras, func(x *CameraRecorder) bool { return x == c })
 }
 
 // Stats may be called at any time.
@@ -217,15 +229,7 @@ func (s *storage) saveLedgers() {
 	if s.health.rest(s.archive.cfg.Now()) != nil {
 		return
 	}
-	s.archive.mu.Lock()
-	cameras := make([]*CameraRecorder, 0, len(s.archive.cameras))
-	for _, c := range s.archive.cameras {
-		if c.storage == s {
-			cameras = append(cameras, c)
-		}
-	}
-	s.archive.mu.Unlock()
-	for _, c := range cameras {
+	for _, c := range s.cameras {
 		s.saveLedger(c)
 	}
 }

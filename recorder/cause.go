@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 package recorder
 
 // Cause says why a camera was not recorded for a while, or why a run ended.

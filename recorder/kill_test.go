@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 package recorder
 
 const victimDir = "XP2P_TEST_VICTIM"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 // Package recorder keeps what cameras send: runs of access units become
 // segments of fragmented MP4, an index says where they are, and a ledger has a
 // cause for every interval in which a camera was wanted and not recorded.

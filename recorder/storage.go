@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 package recorder
 
 import (
@@ -32,8 +34,9 @@ type storage struct {
 	index    *index
 	queue    *queue
 	health   health
-	bytes    int64         // of complete segments; the committer's
-	done     chan struct{} // closed when the committer ended
+	bytes    int64             // of complete segments; the committer's, as is
+	cameras  []*CameraRecorder // those whose ledgers it keeps
+	done     chan struct{}     // closed when the committer ended
 }
 
 // identity is the content of xp2p-storage.json.

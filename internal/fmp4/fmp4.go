@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 // Package fmp4 writes and reads back fragmented MP4 (ISO/IEC 14496-12) for
 // recordings: one init (ftyp, moov) and then any number of parts, each
 //

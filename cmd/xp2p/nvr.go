@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"github.com/xp2p/xp2p/control"
+	"github.com/xp2p/xp2p/nvr"
+)
+
+func newNVRCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "nvr --config FILE",
+		Short: "Record cameras",
+		Long: `Record cameras, reached peer to peer or as http-flv URLs, until SIGINT or SIGTERM.
+
+Recordings are fragmented MP4 files of about a minute, which any player opens, in
+DIR/CAMERA/DATE/TIME.mp4. Each second of them is on the disk when the next one
+begins. The control socket tells what happens: see "xp2p ctl --help".
+
+It prints "nvr ready SOCKET" when it records.`,
+		Example: `  xp2p nvr --config nvr.yaml
+
+  # nvr.yaml
+  rendezvous: nats://rendezvous.example:4222
+  app: app.json
+  control: /run/xp2p/control.sock
+  storage:
+    - dir: /var/lib/xp2p/archive
+  cameras:
+    - name: gate
+      xp2p-info: gate.info
+      params: action=live&channel=0&quality=high
+    - name: yard
+      url: http://192.0.2.7/live.flv`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logger(cmd)
+			if err != nil {
+				return err
+			}
+			cfg, err := nvr.ReadConfig(file)
+			if err != nil {
+				return badArgument(err)
+			}
+			return runNVR(cmd.Context(), cfg, log, func(socket string) {
+				fmt.Fprintln(cmd.OutOrStdout(), "nvr ready", socket)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "`FILE` that says what to record and where (required; docs/guide/nvr.md)")
+	cmd.MarkFlagRequired("config")
+	return cmd
+}
+
+// gcPercent keeps the heap small: recording allocates next to nothing, so
+// collecting it more often costs nothing either.
+const gcPercent = 50
+
+// runNVR records until ctx ends, then commits what was written. ready is called
+// with the socket's path once everything runs.
+func runNVR(ctx context.Context, cfg nvr.Config, log *slog.Logger, ready func(socket string)) (err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if cfg.Web != "" {
+		log.Warn("web is not served by this version: ignored", "web", cfg.Web)
+	}
+	if cfg.Control == "" {
+		cfg.Control = filepath.Join(cfg.Storage[0].Dir, "control.sock")
+	}
+	n, err := nvr.Open(cfg, nvr.Options{Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	s, err := control.Listen(control.Config{Path: cfg.Control, Cameras: n, Recordings: n.Archive(), Logger: log})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ready(s.Path())
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package nvr
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xp2p/xp2p/demux/flv"
+	"github.com/xp2p/xp2p/recorder"
+	"github.com/xp2p/xp2p/session"
+)
+
+// camera is the supervised loop around one source.
+type camera struct {
+	nvr    *NVR
+	cfg    CameraConfig
+	source source
+	rec    *recorder.CameraRecorder
+	log    *slog.Logger
+
+	received atomic.Int64 // bytes
+	frames   atomic.Int64 // pictures
+	damage   atomic.Int64 // stretches of bytes that were skipped
+	meter    meter
+
+	mu    sync.Mutex
+	state CameraState
+	since time.Time
+	retry time.Time // when the next attempt is due
+	err   error     // why the last attempt ended
+	errAt time.Time
+	tries int // attempts so far
+}
+
+func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
+	rec, err := n.archive.Camera(cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	c := &camera{nvr: n, cfg: cfg, rec: rec, log: n.log.With("camera", cfg.Name), state: StateConnecting, since: time.Now()}
+	if cfg.URL != "" {
+		c.source = &httpSource{client: &http.Client{Transport: n.http}, url: cfg.URL}
+	} else {
+		c.source = &peerSource{pool: n.peers, name: cfg.Name, info: cfg.Info, params: cfg.Params, events: func(e session.Event) {
+			n.bus.publish(Event{Type: "camera.event", Camera: cfg.Name, Detail: e})
+		}}
+	}
+	return c, nil
+}
+
+// run tries until ctx ends. A pause between attempts grows with every one that
+// brought no picture.
+func (c *camera) run(ctx context.Context) {
+	defer c.source.close()
+	b := backoff{first: c.nvr.timing.RetryFirst, most: c.nvr.timing.RetryMost}
+	for {
+		before := c.frames.Load()
+		err := c.attempt(ctx)
+		if ctx.Err() != nil {
+			c.enter(StateStopped, nil, time.Time{})
+			return
+		}
+		if c.frames.Load() > before {
+			b.reset()
+		}
+		pause := b.pause()
+		c.log.Warn("stream ended", "error", err, "retry", pause.Round(time.Millisecond))
+		c.enter(StateWaiting, err, time.Now().Add(pause))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// attempt is one connection, from opening it to its end.
+func (c *camera) attempt(ctx context.Context) error {
+	c.enter(StateConnecting, nil, time.Time{})
+	open, cancel := context.WithTimeout(ctx, c.nvr.timing.Connect)
+	stream, err := c.source.open(open)
+	cancel()
+	if err != nil {
+		if ctx.Err() == nil {
+			c.rec.Mark(causeOf(err))
+		}
+		return err
+	}
+	run := c.rec.StartRun()
+	err = c.ingest(ctx, stream, run)
+	stream.Close()
+	cause := causeOf(err)
+	if ctx.Err() != nil {
+		cause = recorder.CauseRestart
+	}
+	run.Close(cause)
+	return err
+}
+
+// causeOf sorts what ended an attempt into the ledger's causes: the camera's doing
+// or that of the way to it.
+func causeOf(err error) recorder.Cause {
+	var config *recorder.ConfigError
+	var refused *statusError
+	var damage *flv.DamageError
+	var netErr net.Error
+	switch code, coded := session.CodeOf(err); {
+	case errors.As(err, &config), errors.As(err, &refused), errors.As(err, &damage):
+		return recorder.CauseCamera
+	case errors.Is(err, io.EOF), errors.Is(err, errGarbled):
+		return recorder.CauseCamera
+	case coded && !code.Retryable():
+		return recorder.CauseConfig // a grant or account that will not do until somebody changes it
+	case coded, errors.As(err, &netErr), errors.Is(err, errStalled), errors.Is(err, io.ErrUnexpectedEOF):
+		return recorder.CauseLink
+	}
+	return recorder.CauseLink
+}
+
+// enter changes the state and says so.
+func (c *camera) enter(s CameraState, err error, retry time.Time) {
+	c.mu.Lock()
+	changed := c.state != s || err != nil
+	c.state, c.retry = s, retry
+	if changed {
+		c.since = time.Now()
+	}
+	if s == StateConnecting {
+		c.tries++
+	}
+	if err != nil {
+		c.err, c.errAt = err, time.Now()
+	}
+	c.mu.Unlock()
+	if changed {
+		c.nvr.bus.publish(Event{Type: "camera.state", Camera: c.cfg.Name, Detail: c.status()})
+	}
+}
+
+// sawPicture notes that the stream is live; called for every picture.
+func (c *camera) sawPicture() {
+	c.mu.Lock()
+	live := c.state == StateLive
+	c.mu.Unlock()
+	if !live {
+		c.enter(StateLive, nil, time.Time{})
+	}
+}
+
+func (c *camera) damaged(d *flv.DamageError) {
+	if c.damage.Add(1)%100 == 1 { // a broken sender must not fill the log
+		c.log.Warn("stream damaged", "error", d, "total", c.damage.Load())
+	}
+}

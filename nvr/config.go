@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package nvr
+
+import (
+	"bytes"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/viper"
+	"github.com/xp2p/xp2p/recorder"
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is the file of `xp2p nvr --config`; docs/guide/nvr.md describes it.
+type Config struct {
+	Rendezvous string // URL; XP2P_RENDEZVOUS takes its place
+	App        string // path of app.json; XP2P_APP takes its place
+	Control    string // path of the control socket
+	Web        string // address; accepted and not served by this version
+	Storage    []StorageConfig
+	Cameras    []CameraConfig
+}
+
+// StorageConfig is one entry of storage.
+type StorageConfig struct {
+	Dir      string
+	ID       string
+	Segment  time.Duration
+	Part     time.Duration
+	Sync     string
+	MaxBytes int64
+	KeepFree int64
+}
+
+// CameraConfig is one entry of cameras: Info or URL.
+type CameraConfig struct {
+	Name   string
+	Info   string // xp2pInfo
+	URL    string // http-flv
+	Params string // of the stream, with Info
+}
+
+func (c *Config) storages() []recorder.StorageConfig {
+	var list []recorder.StorageConfig
+	for _, s := range c.Storage {
+		list = append(list, recorder.StorageConfig{Dir: s.Dir, ID: s.ID, Segment: s.Segment, Part: s.Part,
+			Sync: recorder.SyncPolicy(s.Sync), MaxBytes: s.MaxBytes, KeepFree: s.KeepFree})
+	}
+	return list
+}
+
+// maxConfigFile bounds what is read.
+const maxConfigFile = 4 << 20
+
+// ReadConfig reads a file. An error names the key and the line that are wrong.
+func ReadConfig(file string) (Config, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	if len(b) > maxConfigFile {
+		return Config{}, fmt.Errorf("%s: %d bytes are no configuration", file, len(b))
+	}
+	c, err := ParseConfig(b, filepath.Dir(file))
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// ParseConfig reads the YAML text of a configuration. Paths in it are relative to
+// dir. The environment's XP2P_RENDEZVOUS and XP2P_APP come before the text.
+func ParseConfig(text []byte, dir string) (Config, error) {
+	var c Config
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return c, err // has "line N:"
+	}
+	if len(doc.Content) == 0 {
+		return c, fmt.Errorf("the configuration is empty: it needs storage and cameras")
+	}
+	if err := c.decode(doc.Content[0]); err != nil {
+		return c, err
+	}
+	v := viper.New()
+	v.SetConfigType("yaml")
+	v.SetEnvPrefix("XP2P")
+	v.AutomaticEnv()
+	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
+		return c, err
+	}
+	c.App, c.Control = under(dir, c.App), under(dir, c.Control)
+	c.Rendezvous = v.GetString("rendezvous")
+	if os.Getenv("XP2P_APP") != "" {
+		c.App = v.GetString("app") // as the shell means it
+	}
+	return c, c.resolve(doc.Content[0], dir)
+}
+
+// decode reads the top level; every function below gets the node of its value.
+func (c *Config) decode(n *yaml.Node) error {
+	return fields(n, "", map[string]func(*yaml.Node, string) error{
+		"rendezvous": text(&c.Rendezvous),
+		"app":        text(&c.App),
+		"control":    text(&c.Control),
+		"web":        text(&c.Web),
+		"storage": items(func(n *yaml.Node, key string) error {
+			var s StorageConfig
+			c.Storage = append(c.Storage, s)
+			return c.Storage[len(c.Storage)-1].decode(n, key)
+		}),
+		"cameras": items(func(n *yaml.Node, key string) error {
+			var cam CameraConfig
+			c.Cameras = append(c.Cameras, cam)
+			return c.Cameras[len(c.Cameras)-1].decode(n, key)
+		}),
+	})
+}
+
+func (s *StorageConfig) decode(n *yaml.Node, key string) error {
+	if err := fields(n, key, map[string]func(*yaml.Node, string) error{
+		"dir":       text(&s.Dir),
+		"id":        text(&s.ID),
+		"segment":   duration(&s.Segment, time.Second, time.Hour),
+		"part":      duration(&s.Part, 100*time.Millisecond, time.Hour),
+		"sync":      choice(&s.Sync, string(recorder.SyncPart), string(recorder.SyncSegment)),
+		"max-bytes": size(&s.MaxBytes),
+		"keep-free": size(&s.KeepFree),
+	}); err != nil {
+		return err
+	}
+	switch {
+	case s.Dir == "":
+		return wrong(n, key+".dir", "is missing: the directory to record to")
+	case s.Segment > 0 && s.Part > s.Segment:
+		return wrong(value(n, "part"), key+".part", fmt.Sprintf("%v is longer than the segment's %v", s.Part, s.Segment))
+	}
+	return nil
+}
+
+func (c *CameraConfig) decode(n *yaml.Node, key string) error {
+	if err := fields(n, key, map[string]func(*yaml.Node, string) error{
+		"name": func(n *yaml.Node, key string) error {
+			if err := text(&c.Name)(n, key); err != nil {
+				return err
+			}
+			if err := recorder.CheckName(c.Name); err != nil {
+				return wrong(n, key, err.Error())
+			}
+			return nil
+		},
+		"xp2p-info": text(&c.Info),
+		"url": func(n *yaml.Node, key string) error {
+			if err := text(&c.URL)(n, key); err != nil {
+				return err
+			}
+			u, err := url.Parse(c.URL)
+			if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+				return wrong(n, key, "must be an http:// or https:// URL of an FLV stream")
+			}
+			return nil
+		},
+		"params": func(n *yaml.Node, key string) error {
+			if err := text(&c.Params)(n, key); err != nil {
+				return err
+			}
+			if _, err := url.ParseQuery(c.Params); err != nil {
+				return wrong(n, key, `must look like "action=live&channel=0&quality=high"`)
+			}
+			return nil
+		},
+	}); err != nil {
+		return err
+	}
+	switch {
+	case c.Name == "":
+		return wrong(n, key+".name", "is missing")
+	case c.Info == "" && c.URL == "":
+		return wrong(n, key, "needs xp2p-info or url")
+	case c.Info != "" && c.URL != "":
+		return wrong(n, key, "has xp2p-info and url: one of them")
+	case c.URL != "" && c.Params != "":
+		return wrong(n, key+".params", "goes with xp2p-info; an http-flv camera has everything in its url")
+	}
+	return nil
+}
+
+// resolve checks what concerns several keys and makes paths absolute to dir.
+func (c *Config) resolve(n *yaml.Node, dir string) error {
+	if len(c.Storage) == 0 {
+		return wrong(n, "storage", "is missing: where to record to")
+	}
+	seen := map[string]bool{}
+	for i := range c.Storage {
+		c.Storage[i].Dir = under(dir, c.Storage[i].Dir)
+	}
+	for i := range c.Cameras {
+		cam := &c.Cameras[i]
+		key := fmt.Sprintf("cameras[%d]", i)
+		at := value(n, "cameras").Content[i]
+		if seen[cam.Name] {
+			return wrong(value(at, "name"), key+".name", fmt.Sprintf("%q is there twice", cam.Name))
+		}
+		seen[cam.Name] = true
+		if cam.Info == "" {
+			continue
+		}
+		if err := cam.readInfo(dir); err != nil {
+			return wrong(value(at, "xp2p-info"), key+".xp2p-info", err.Error())
+		}
+		for _, need := range []struct{ name, value, say string }{
+			{"rendezvous", c.Rendezvous, "the URL that xp2p rendezvous prints"}, {"app", c.App, "the path of its app.json"},
+		} {
+			if need.value == "" {
+				return wrong(at, need.name, fmt.Sprintf("is missing, and %s needs it: %s, here or in XP2P_%s", key, need.say, strings.ToUpper(need.name)))
+			}
+		}
+	}
+	return nil
+}
+
+// readInfo takes xp2p-info as the string itself or as the file that holds it.
+func (c *CameraConfig) readInfo(dir string) error {
+	if strings.HasPrefix(c.Info, "XP2P") && strings.Contains(c.Info, "%") {
+		return nil
+	}
+	b, err := os.ReadFile(under(dir, c.Info))
+	if err != nil {
+		return fmt.Errorf("is neither an xp2pInfo (XP2P…%%…) nor a file that holds one: %v", err)
+	}
+	c.Info = strings.TrimSpace(string(b))
+	return nil
+}
+
+// under makes a path of the configuration absolute to its directory.
+func under(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}

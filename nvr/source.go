@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package nvr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/xp2p/xp2p/session"
+)
+
+// source is where a camera's bytes come from.
+type source interface {
+	// open starts one stream of FLV bytes; ctx bounds the call. Closing the stream
+	// wakes a Read on it.
+	open(ctx context.Context) (io.ReadCloser, error)
+	command(ctx context.Context, command string) (session.CommandResult, error)
+	// path is "direct" or "relay" for a peer, "http" for a URL, "" while there is none.
+	path() string
+	// gathers says that the sender batches what it sends.
+	gathers() bool
+	close()
+}
+
+// readBuffer is the size of reads; a connection of net/http has a buffer of it too.
+const readBuffer = 64 << 10
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		ResponseHeaderTimeout: 10 * time.Second,
+		ReadBufferSize:        readBuffer,
+		WriteBufferSize:       1 << 10,
+		DisableCompression:    true,
+		DisableKeepAlives:     true,
+	}
+}
+
+// httpSource is a plain http-flv URL.
+type httpSource struct {
+	client *http.Client
+	url    string
+}
+
+// statusError is an HTTP server's refusal: it is the camera's, not the network's.
+type statusError struct{ status string }
+
+func (e *statusError) Error() string { return "the server answered " + e.status }
+
+func (h *httpSource) open(ctx context.Context) (io.ReadCloser, error) {
+	run, cancel := context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, cancel)
+	req, err := http.NewRequestWithContext(run, http.MethodGet, h.url, nil)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	res, err := h.client.Do(req)
+	if !stop() && err == nil {
+		res.Body.Close()
+		err = context.Cause(ctx)
+	}
+	if err == nil && res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		err = &statusError{res.Status}
+	}
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("open http-flv: %w", err)
+	}
+	return &httpStream{res.Body, cancel}, nil
+}
+
+func (h *httpSource) command(context.Context, string) (session.CommandResult, error) {
+	return session.CommandResult{}, &session.Error{Op: "sendCommand", Code: session.NotSupported,
+		Err: errors.New("this camera is an http-flv URL: only a camera with an xp2p-info takes commands")}
+}
+
+func (h *httpSource) path() string  { return "http" }
+func (h *httpSource) gathers() bool { return false }
+func (h *httpSource) close()        {}
+
+type httpStream struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (s *httpStream) Close() error {
+	s.cancel()
+	return s.ReadCloser.Close()
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package nvr
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Timing are the waits of the service; zero fields have the defaults.
+type Timing struct {
+	Tick       time.Duration // between two reads of a stream that only is recorded; 100 ms
+	Stall      time.Duration // without one usable tag until an attempt is given up; 10 s
+	Connect    time.Duration // for an attempt to get its first byte; 15 s
+	RetryFirst time.Duration // before the second attempt; 500 ms
+	RetryMost  time.Duration // between attempts at most; 20 s
+}
+
+func (t Timing) withDefaults() Timing {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&t.Tick, 100 * time.Millisecond}, {&t.Stall, 10 * time.Second}, {&t.Connect, 15 * time.Second},
+		{&t.RetryFirst, 500 * time.Millisecond}, {&t.RetryMost, 20 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return t
+}
+
+// backoff is the pause before the next attempt: doubled each time, with a fifth of
+// it at random, so that cameras behind one broken link do not all come at once.
+type backoff struct {
+	first, most, next time.Duration
+}
+
+func (b *backoff) pause() time.Duration {
+	b.next = min(max(b.next, b.first), b.most)
+	d := b.next
+	b.next *= 2
+	return d - time.Duration(rand.Int64N(int64(d)/5+1))
+}
+
+func (b *backoff) reset() { b.next = 0 }
