@@ -29,7 +29,7 @@ type camera struct {
 }
 
 // use makes the elements of this test reach c.
-func (c *camera) use(t *testing.T) {
+func (c *camera) use(t testing.TB) {
 	t.Helper()
 	t.Setenv(target.EnvApp, "app.json")
 	t.Setenv(target.EnvRendezvous, "nats://127.0.0.1:1")
