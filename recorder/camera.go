@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
 )
 
 // maxPending is how many bytes of one camera may wait for its disk: a slow disk
@@ -246,4 +245,3 @@ func (s *storage) saveLedger(c *CameraRecorder) {
 		l.unsaved = append(l.unsaved[:0], l.unsaved[1:]...)
 	}
 }
-
