@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -98,6 +99,18 @@ func (s *Service) connected(ctx context.Context, op string) (*link.Link, error) 
 	go s.watch(l)
 	s.events.notify(Connected, pathDetail(l.Path()))
 	return l, nil
+}
+
+// RoundTrip sends a request of reference/xp2p.md §3 to the camera as it is, joining
+// the camera first where there is no link: a Service is an http.RoundTripper. Any
+// number of requests may be under way at once. The request's host is ignored, and
+// its context bounds the whole exchange.
+func (s *Service) RoundTrip(req *http.Request) (*http.Response, error) {
+	l, err := s.connected(req.Context(), "request")
+	if err != nil {
+		return nil, err
+	}
+	return l.RoundTrip(req)
 }
 
 // join makes a new link to the camera.
