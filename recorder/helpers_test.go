@@ -217,7 +217,7 @@ func packets(t testing.TB, file, stream string) (dts, duration []float64) {
 // null muxer by itself would put onto a regular grid, twice on the same place.
 func decodesIrregular(t testing.TB, file string) {
 	t.Helper()
-	out, err := exec.Command(tool(t, "ffmpeg"), "-v", "error", "-xerror", "-i", file, "-vsync", "passthrough", "-f", "null", "-").CombinedOutput()
+	out, err := exec.Command(tool(t, "ffmpeg"), "-v", "error", "-xerror", "-i", file, "-vsync", "passthrough", "-enc_time_base", "-1", "-f", "null", "-").CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("ffmpeg %s: %v\n%s", file, err, out)
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,4 +146,36 @@ func TestCutAfterAnyPart(t *testing.T) {
 			decodes(t, cut)
 		}
 	}
+}
+
+// Sound that comes for the first time after the pictures have stopped finds a
+// segment whose tracks are fixed without it.
+func TestSoundBehindTheLastPicture(t *testing.T) {
+	clock := newSimulated()
+	a := openArchive(t, Config{Storages: []StorageConfig{{Dir: t.TempDir()}}, Now: clock.now, settle: -1})
+	r := camera(t, a, "cam").StartRun()
+	wanted := clock.now()
+	all := media(t, testmedia.H264AAC, 6, testmedia.Options{GOP: 25})
+	var picture, sound []demux.Unit
+	for _, u := range all {
+		switch {
+		case u.Kind == demux.Video && u.DTS < 400*time.Millisecond:
+			picture = append(picture, u)
+		case u.Kind == demux.Audio && (u.Config || u.DTS > 2500*time.Millisecond):
+			sound = append(sound, u)
+		}
+	}
+	play(t, r, clock, picture)
+	play(t, r, clock, sound)
+	play(t, r, clock, shifted(all, 6*time.Second)) // both again: a new segment with both
+	r.Close(CauseLink)
+	flush(t, a)
+	segs := list(t, a, "cam")
+	if len(segs) < 2 || strings.Contains(segs[0].Tracks, "aac") || !strings.Contains(segs[len(segs)-1].Tracks, "aac") {
+		t.Errorf("%+v", segs)
+	}
+	for _, s := range segs {
+		decodes(t, s.Path)
+	}
+	explained(t, a, "cam", wanted, clock.now())
 }

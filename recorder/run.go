@@ -230,7 +230,9 @@ func (r *Run) turn(u *demux.Unit, dts time.Duration) {
 	at := dts - r.base
 	key := u.Key && (u.Kind == demux.Video || r.soundOnly)
 	if r.part != nil && key && (r.retrack || r.due(at)) {
-		r.sealAt(at)
+		if !r.part.empty() {
+			r.sealAt(at)
+		}
 		r.finishSegment()
 	}
 	if r.seg == nil && key {

@@ -45,7 +45,11 @@ func (r *Run) writeAudio(u *demux.Unit) error {
 		return nil
 	}
 	r.turn(u, dts)
-	if r.part != nil {
+	switch {
+	case r.part == nil:
+	case !r.fits(dts): // turn sealed the segment's first part, which had no sound
+		r.camera.stats.ignored.Add(1)
+	default:
 		r.addAudio(u, dts)
 	}
 	return nil

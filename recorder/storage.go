@@ -190,10 +190,11 @@ func (s *storage) quarantine(name, why string) error {
 	return errors.Join(s.fs.SyncDir(filepath.Dir(from)), s.fs.SyncDir(dir))
 }
 
-// flush waits until the committer has done everything queued before.
+// flush waits until the committer has done everything queued before, the ledgers'
+// rows too.
 func (s *storage) flush(ctx context.Context) error {
 	done := make(chan struct{})
-	s.queue.push(job{do: func() { close(done) }})
+	s.queue.push(job{do: func() { s.saveLedgers(); close(done) }})
 	select {
 	case <-done:
 		return nil
