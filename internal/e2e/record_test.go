@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package e2e
+
+import (
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/xp2p/xp2p/demux"
+	"github.com/xp2p/xp2p/internal/testmedia"
+	"github.com/xp2p/xp2p/recorder"
+)
+
+const (
+	segment = 2 * time.Second
+	// part is the longest stretch that is written at once: what a crash may cost.
+	part = time.Second
+)
+
+// archive reads a storage that no recorder has open any more.
+func (n *recording) archive() *recorder.Archive {
+	n.w.t.Helper()
+	a, err := recorder.Open(recorder.Config{Storages: []recorder.StorageConfig{{Dir: n.dir}}})
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	n.w.t.Cleanup(func() { a.Close() })
+	return a
+}
+
+// segments is the index of a closed archive.
+func segments(t *testing.T, a *recorder.Archive, camera string) []recorder.Segment {
+	t.Helper()
+	l, err := a.List(context.Background(), camera, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// accepted has ffprobe and ffmpeg look at a recording; both must keep silent.
+func accepted(t *testing.T, file string, f *feed) {
+	t.Helper()
+	name := map[demux.Codec]string{demux.H264: "h264", demux.H265: "hevc", demux.AAC: "aac", demux.ALaw: "pcm_alaw"}
+	want := []string{name[f.video], name[f.audio]}
+	if got := probe(t, file); !slices.Equal(got, want) {
+		t.Errorf("%s: ffprobe finds %v, want %v", file, got, want)
+	}
+	tool(t, "ffmpeg", "ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", file, "-f", "null", "-")
+}
+
+// checkRecording compares a camera's recordings with what it was fed: every file
+// is accepted, an unbroken stretch of the source, and so are all of one run.
+func checkRecording(t *testing.T, a *recorder.Archive, camera string, f *feed) (pictures int) {
+	t.Helper()
+	want := readFLV(t, f.file, f.of)
+	runs := map[int64][]picture{}
+	var last recorder.Segment
+	for _, s := range segments(t, a, camera) {
+		accepted(t, s.Path, f)
+		m := readMP4(t, s.Path, f.of)
+		if m.video != f.video || m.audio != f.audio || len(m.pictures) == 0 || !m.pictures[0].key {
+			t.Errorf("%s: %v and %v, %d pictures", s.Path, m.video, m.audio, len(m.pictures))
+			continue
+		}
+		sameRun(t, want.pictures, m.pictures)
+		if st, err := os.Stat(s.Path); err != nil || st.Size() != s.Bytes {
+			t.Errorf("%s: the index says %d bytes (%v)", s.Path, s.Bytes, err)
+		}
+		if s.Run == last.Run && !s.Start.Equal(last.End) {
+			t.Errorf("%s begins at %v, the one before it in the run ends at %v", s.Path, s.Start, last.End)
+		}
+		last = s
+		runs[s.Run] = append(runs[s.Run], m.pictures...)
+		pictures += len(m.pictures)
+	}
+	for run, got := range runs {
+		if _, err := stretch(want.pictures, got); err != nil {
+			t.Errorf("run %d over all its files: %v", run, err)
+		}
+	}
+	return pictures
+}
+
+// explained checks that segments and gaps leave no hole between the first and the
+// last instant of a camera. They may overlap: what a camera sends again, its last
+// group of pictures to a viewer that comes back, is kept again.
+func explained(t *testing.T, a *recorder.Archive, camera string) {
+	t.Helper()
+	type interval struct{ from, to time.Time }
+	var all []interval
+	for _, s := range segments(t, a, camera) {
+		all = append(all, interval{s.Start, s.End})
+	}
+	gaps, err := a.Gaps(context.Background(), camera, time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range gaps {
+		if g.To.IsZero() {
+			g.To = time.Now()
+		}
+		all = append(all, interval{g.From, g.To})
+	}
+	slices.SortFunc(all, func(a, b interval) int { return a.from.Compare(b.from) })
+	for i, at := 0, all[0].from; i < len(all); i++ {
+		if all[i].from.After(at) {
+			t.Errorf("%s: nothing explains %v to %v: %+v %+v", camera, at, all[i].from, segments(t, a, camera), gaps)
+		}
+		if all[i].to.After(at) {
+			at = all[i].to
+		}
+	}
+}
+
+// indexAgrees checks that the index and the disk have the same files.
+func indexAgrees(t *testing.T, n *recording, a *recorder.Archive) {
+	t.Helper()
+	var indexed, found []string
+	for _, s := range segments(t, a, "") {
+		indexed = append(indexed, s.Path)
+	}
+	for _, list := range n.files() {
+		found = append(found, list...)
+	}
+	slices.Sort(indexed)
+	slices.Sort(found)
+	if !slices.Equal(indexed, found) {
+		t.Errorf("the index has %v\nthe disk has %v", indexed, found)
+	}
+}
+
+// Whatever a camera is fed, over the link or by http-flv, the archive has each of
+// its pictures unchanged, in files that any player opens.
+func TestRecord(t *testing.T) {
+	w := newWorld(t)
+	all := feeds(t)
+	inputs := map[string]string{}
+	for _, f := range all {
+		inputs[f.name] = f.input
+	}
+	cameras := w.cameras(inputs)
+	var sources []source
+	for _, f := range all {
+		sources = append(sources, source{name: f.name, info: cameras[f.name].info})
+	}
+	byURL := feed{name: "by-url", file: testmedia.FLV(t, testmedia.H264AAC, originSeconds, testmedia.Options{GOP: testmedia.FrameRate}),
+		of: whole, video: demux.H264, audio: demux.AAC}
+	sources = append(sources, source{name: byURL.name, url: origin(t, byURL.file)})
+	all = append(all, byURL)
+	var names []string
+	for _, s := range sources {
+		names = append(names, s.name)
+	}
+	n := w.nvr(segment, sources...)
+	status := n.awaitPictures(6*testmedia.FrameRate, names...)
+	for _, f := range all {
+		s, path := status[f.name], "direct"
+		if f.name == byURL.name {
+			path = "http"
+		}
+		if s.State != "live" || s.Path != path || s.Attempts != 1 || s.Damage != 0 || s.Bitrate == 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	open := n.list("")
+	if len(open.Segments) < 2*len(all) {
+		t.Errorf("record.list has %d segments of %d cameras", len(open.Segments), len(all))
+	}
+	n.stop()
+	a := n.archive()
+	for i := range all {
+		t.Run(all[i].name, func(t *testing.T) {
+			before := status[all[i].name].Frames
+			// What was received before the status was asked for is recorded, save sound's and
+			// pictures' last part, which the end of the recorder completes.
+			if got := checkRecording(t, a, all[i].name, &all[i]); int64(got) < before {
+				t.Errorf("%d pictures are recorded, %d had arrived long before the end", got, before)
+			}
+		})
+	}
+	indexAgrees(t, n, a)
+}
+
+// A recorder that is killed loses at most the part that it was filling.
+func TestRecorderKilled(t *testing.T) {
+	w := newWorld(t)
+	short := testmedia.Options{GOP: testmedia.FrameRate}
+	all := map[string]*feed{
+		"peer":   {file: testmedia.FLV(t, testmedia.H264AAC, 4, short), of: whole, video: demux.H264, audio: demux.AAC},
+		"by-url": {file: testmedia.FLV(t, testmedia.H264AAC, originSeconds, short), of: whole, video: demux.H264, audio: demux.AAC},
+	}
+	c := w.camera("peer", "flv:"+all["peer"].file)
+	n := w.nvr(segment, source{name: "peer", info: c.info}, source{name: "by-url", url: origin(t, all["by-url"].file)})
+	names := slices.Collect(maps.Keys(all))
+
+	const kills = 3
+	arrived := map[string]int64{}
+	promised := map[string]int64{}
+	for range kills {
+		status := n.awaitPictures(3*testmedia.FrameRate, names...)
+		for _, s := range n.list("").Segments {
+			promised[s.Path] = s.Bytes
+		}
+		n.kill()
+		for name, s := range status {
+			arrived[name] += s.Frames
+		}
+		n.launch()
+	}
+	status := n.awaitPictures(2*testmedia.FrameRate, names...)
+	n.stop()
+	a := n.archive()
+	sizes := map[string]int64{}
+	for _, s := range segments(t, a, "") {
+		sizes[s.Path] = s.Bytes
+	}
+	for path, bytes := range promised {
+		if sizes[path] < bytes {
+			t.Errorf("%s: %d bytes were durable, %d are there", path, bytes, sizes[path])
+		}
+	}
+	for name, f := range all {
+		got := int64(checkRecording(t, a, name, f))
+		perPart := int64(part.Seconds() * testmedia.FrameRate)
+		if least := arrived[name] + status[name].Frames - kills*perPart; got < least {
+			t.Errorf("%s: %d pictures are recorded; %d arrived, of which %d kills may cost %d each", name, got, arrived[name]+status[name].Frames, kills, perPart)
+		}
+		explained(t, a, name)
+	}
+	indexAgrees(t, n, a)
+}
+
+// A camera that goes costs a gap, and the recorder comes back to it by itself.
+func TestCameraGoesAndComes(t *testing.T) {
+	w := newWorld(t)
+	f := feed{file: testmedia.FLV(t, testmedia.H264AAC, 4, testmedia.Options{GOP: testmedia.FrameRate}), of: whole, video: demux.H264, audio: demux.AAC}
+	c := w.camera("comes", "flv:"+f.file)
+	steady := w.camera("steady", "flv:"+f.file)
+	n := w.nvr(segment, source{name: "comes", info: c.info}, source{name: "steady", info: steady.info})
+	before := n.awaitPictures(2*testmedia.FrameRate, "comes", "steady")
+	c.kill()
+	await(t, "the recorder notices that the camera is gone", func() bool { return n.status()["comes"].State != "live" })
+	if s := n.status()["comes"]; s.Error == "" || s.Code != -2402 {
+		t.Errorf("%+v", s)
+	}
+	c.launch()
+	c.online()
+	n.awaitPictures(before["comes"].Frames+2*testmedia.FrameRate, "comes")
+	if s := n.status()["steady"]; s.Attempts != 1 || s.Error != "" {
+		t.Errorf("the camera beside it: %+v", s)
+	}
+	n.stop()
+	a := n.archive()
+	for _, name := range []string{"comes", "steady"} {
+		checkRecording(t, a, name, &f)
+	}
+	gaps, err := a.Gaps(context.Background(), "comes", time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(gaps, func(g recorder.Gap) bool { return g.Cause == recorder.CauseLink && g.To.After(g.From) }) {
+		t.Errorf("no gap of cause link: %+v", gaps)
+	}
+	if left, _ := filepath.Glob(n.dir + "/*/*/*.tmp"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
