@@ -19,6 +19,7 @@ import (
 type world struct {
 	t               *testing.T
 	rendezvous, app string
+	state           string
 	server          *program
 }
 
@@ -26,11 +27,21 @@ const product = "E2E"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	state := t.TempDir()
-	w := &world{t: t, app: filepath.Join(state, "app.json")}
-	w.server = spawn(t, "rendezvous", xp2p(t), "rendezvous", "--listen", "127.0.0.1:0", "--state", state, "--log", "info")
-	w.rendezvous = w.server.ready("rendezvous ready ")
+	w := &world{t: t, state: t.TempDir()}
+	w.app = filepath.Join(w.state, "app.json")
+	w.serve()
 	return w
+}
+
+// serve starts the rendezvous, the second time where it was before.
+func (w *world) serve() {
+	w.t.Helper()
+	listen := "127.0.0.1:0"
+	if w.rendezvous != "" {
+		listen = strings.TrimPrefix(w.rendezvous, "nats://")
+	}
+	w.server = spawn(w.t, "rendezvous", xp2p(w.t), "rendezvous", "--listen", listen, "--state", w.state, "--log", "info")
+	w.rendezvous = w.server.ready("rendezvous ready ")
 }
 
 // account are the flags by which a program finds the rendezvous.
