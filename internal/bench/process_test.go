@@ -38,6 +38,7 @@ const roleVar = "XP2P_BENCH_ROLE"
 var roles = map[string]func(dir, file string) error{
 	"peer-cameras": peerCameras,
 	"peer-bare":    peerBare,
+	"http-origin":  httpOrigin,
 }
 
 func TestMain(m *testing.M) {
@@ -137,10 +138,24 @@ type usage struct {
 // measure the process once it has settled.
 func (p *process) measure(b *testing.B) usage {
 	b.Helper()
+	return measureAll(b, []*process{p})
+}
+
+// measureAll is what processes that do one thing together take together.
+func measureAll(b *testing.B, all []*process) (use usage) {
+	b.Helper()
 	time.Sleep(settle)
-	began, cpu0 := time.Now(), p.cpu(b)
+	began := time.Now()
+	for _, p := range all {
+		use.cpu -= p.cpu(b).Seconds()
+	}
 	time.Sleep(window)
-	return usage{(p.cpu(b) - cpu0).Seconds() / time.Since(began).Seconds(), p.rss(b)}
+	for _, p := range all {
+		use.cpu += p.cpu(b).Seconds()
+		use.rss += p.rss(b)
+	}
+	use.cpu /= time.Since(began).Seconds()
+	return use
 }
 
 const clockTick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
