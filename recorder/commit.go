@@ -41,6 +41,7 @@ func (s *storage) commitLoop() {
 type committer struct {
 	*storage
 	dirty []*segment // written to since they were last synced
+	vecs  [][]byte   // reused
 }
 
 // write appends one part to its segment's file, making the file with the first one.
@@ -79,12 +80,13 @@ func (c *committer) writePart(p *part) error {
 			return err
 		}
 	}
-	vecs := [4][]byte{p.header, p.video, p.audio}
-	bufs := vecs[:3]
+	bufs := c.vecs[:0]
 	if seg.written.size == 0 {
-		vecs = [4][]byte{seg.init, p.header, p.video, p.audio}
-		bufs = vecs[:4]
+		bufs = append(bufs, seg.init)
 	}
+	bufs = p.audio.appendVecs(p.video.appendVecs(append(bufs, p.header)))
+	defer clear(bufs)
+	c.vecs = bufs
 	n, err := seg.file.Writev(bufs)
 	if errors.Is(err, unix.ENOSPC) && c.evictOldest() == nil {
 		if err = seg.file.Truncate(seg.written.size); err == nil {

@@ -149,10 +149,12 @@ func TestStorageHangs(t *testing.T) {
 	wanted := clock.now()
 	r := cam.StartRun()
 	list0 := media(t, testmedia.H264, 4, testmedia.Options{GOP: 25, Kbits: 4000})
-	hang := make(chan struct{})
-	ffs.set(nil, nil, func() error { <-hang; return nil })
+	hang, hangs := make(chan struct{}), make(chan struct{})
+	hung := sync.OnceFunc(func() { close(hangs) })
+	ffs.set(nil, nil, func() error { hung(); <-hang; return nil })
 	for i := range 6 {
 		play(t, r, clock, shifted(list0, time.Duration(i)*4*time.Second))
+		<-hangs // by now
 	}
 	if n := cam.pending.Load(); n > maxPending {
 		t.Errorf("%d bytes wait for the disk", n)

@@ -121,12 +121,15 @@ func (osFS) Free(dir string) (int64, error) {
 
 type osFile struct{ f *os.File }
 
+// maxVecs is IOV_MAX: the buffers that one writev takes.
+const maxVecs = 1024
+
 // Writev is one writev in the ordinary case; the loop is for signals and short writes.
 func (o *osFile) Writev(bufs [][]byte) (int64, error) {
 	var total int64
 	bufs = append([][]byte(nil), bufs...)
 	for len(bufs) > 0 {
-		n, err := unix.Writev(int(o.f.Fd()), bufs)
+		n, err := unix.Writev(int(o.f.Fd()), bufs[:min(len(bufs), maxVecs)])
 		if err == syscall.EINTR {
 			continue
 		}

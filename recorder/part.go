@@ -16,7 +16,7 @@ const maxPart = 1 << 20
 // its run's clock, then the committer's. Times are media time since the run's start.
 type part struct {
 	seg          *segment
-	video, audio []byte        // the samples' bytes, in order
+	video, audio payload       // the samples' bytes, in order
 	vs, as       []fmp4.Sample // durations complete when sealed
 	start, end   time.Duration
 	videoStart   time.Duration // decoding time of vs[0]
@@ -39,10 +39,12 @@ type partKey struct {
 }
 
 func (p *part) empty() bool { return len(p.vs)+len(p.as) == 0 }
-func (p *part) bytes() int  { return len(p.video) + len(p.audio) }
+func (p *part) bytes() int  { return p.video.n + p.audio.n }
 
 func (p *part) reset() {
-	video, audio, vs, as, keys, header := p.video[:0], p.audio[:0], p.vs[:0], p.as[:0], p.keys[:0], p.header[:0]
+	p.video.reset()
+	p.audio.reset()
+	video, audio, vs, as, keys, header := p.video, p.audio, p.vs[:0], p.as[:0], p.keys[:0], p.header[:0]
 	*p = part{video: video, audio: audio, vs: vs, as: as, keys: keys, header: header}
 }
 
@@ -56,24 +58,20 @@ func (p *part) appendHeader() {
 		t := &p.seg.tracks[i]
 		if t.Video() && len(p.vs) > 0 {
 			h.Wall = p.wall.Add(p.videoStart - p.start)
-			h.Runs = append(h.Runs, fmp4.Run{Track: t.ID, Video: true, Base: uint64(max(0, ticks(p.videoStart-p.seg.origin))), Samples: p.vs, Bytes: len(p.video)})
+			h.Runs = append(h.Runs, fmp4.Run{Track: t.ID, Video: true, Base: uint64(max(0, ticks(p.videoStart-p.seg.origin))), Samples: p.vs, Bytes: p.video.n})
 		} else if !t.Video() && len(p.as) > 0 {
 			base := p.audioStart - samplesOf(p.seg.origin, t.Rate)
-			h.Runs = append(h.Runs, fmp4.Run{Track: t.ID, Base: uint64(max(0, base)), Samples: p.as, Bytes: len(p.audio)})
+			h.Runs = append(h.Runs, fmp4.Run{Track: t.ID, Base: uint64(max(0, base)), Samples: p.as, Bytes: p.audio.n})
 		}
 	}
 	p.header = fmp4.AppendPart(p.header[:0], &h)
 }
 
-// partPool lends parts with their buffers, so that recording allocates nothing in
+// partPool lends parts with their tables, so that recording allocates nothing in
 // the steady state. It keeps a few: more are needed only while a disk is slow.
 type partPool struct{ free chan *part }
 
-const (
-	pooledParts = 16
-	// pooledBytes is the largest buffer worth keeping.
-	pooledBytes = 2 * maxPart
-)
+const pooledParts = 16
 
 func newPartPool() *partPool { return &partPool{make(chan *part, pooledParts)} }
 
@@ -87,9 +85,6 @@ func (pp *partPool) get() *part {
 }
 
 func (pp *partPool) put(p *part) {
-	if cap(p.video)+cap(p.audio) > pooledBytes {
-		return
-	}
 	p.reset()
 	select {
 	case pp.free <- p:

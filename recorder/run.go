@@ -293,10 +293,10 @@ func (r *Run) addVideo(u *demux.Unit, dts time.Duration, now time.Time) {
 		p.videoStart = at
 	}
 	if u.Key {
-		p.keys = append(p.keys, partKey{offset: len(p.video), at: at, late: now.Round(0).Sub(r.clock.at(at))})
+		p.keys = append(p.keys, partKey{offset: p.video.n, at: at, late: now.Round(0).Sub(r.clock.at(at))})
 	}
 	p.vs = append(p.vs, fmp4.Sample{Size: uint32(len(u.Data)), CTS: int32(ticks(u.CTS)), Key: u.Key})
-	p.video = append(p.video, u.Data...)
+	p.video.write(u.Data)
 	p.lastVideo = at
 	r.camera.stats.frames.Add(1)
 	r.release(now)

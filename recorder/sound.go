@@ -81,7 +81,8 @@ func (r *Run) setAudio(t *fmp4.Track) {
 	r.sound = audioClock{rate: t.Rate}
 	r.retrack = true
 	if r.seg != nil && r.seg.init == nil && r.part != nil {
-		r.part.as, r.part.audio = r.part.as[:0], r.part.audio[:0]
+		r.part.as = r.part.as[:0]
+		r.part.audio.reset()
 		r.retrack = false
 	}
 }
@@ -131,7 +132,7 @@ func (r *Run) addAudio(u *demux.Unit, dts time.Duration) {
 	}
 	p.lastAudio = pos
 	p.as = append(p.as, fmp4.Sample{Size: uint32(len(u.Data)), Duration: n, Key: true})
-	p.audio = append(p.audio, u.Data...)
+	p.audio.write(u.Data)
 	r.camera.stats.frames.Add(1)
 	if r.soundOnly {
 		r.release(r.clock.latest)
