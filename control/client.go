@@ -41,10 +41,13 @@ func Dial(ctx context.Context, path string, events func(json.RawMessage)) (*Clie
 	return c, nil
 }
 
-// Call makes one call. params nil: none. Errors that carry an X-P2P code are
+// Call makes one call. params nil: none; result nil: not wanted. Errors that carry an X-P2P code are
 // *CodeError.
 func (c *Client) Call(ctx context.Context, method string, params, result any) error {
-	err := c.rpc.CallResult(ctx, method, params, result)
+	rsp, err := c.rpc.Call(ctx, method, params)
+	if err == nil && result != nil {
+		err = rsp.UnmarshalResult(result)
+	}
 	var e *jrpc2.Error
 	if errors.As(err, &e) {
 		var data errorData

@@ -156,7 +156,7 @@ type conn struct {
 func (c *conn) serve() {
 	defer c.wg.Wait()
 	defer c.end()
-	c.rpc = jrpc2.NewServer(c.s.methods(c), &jrpc2.ServerOptions{
+	c.rpc = jrpc2.NewServer(assigner(c.s.methods(c)), &jrpc2.ServerOptions{
 		AllowPush:  true,
 		NewContext: func() context.Context { return c.ctx },
 	})
