@@ -69,6 +69,9 @@ func serve(t *testing.T) *Server {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+	if err := n.Archive().Flush(context.Background()); err != nil { // written is not yet listed
+		t.Fatal(err)
+	}
 	return s
 }
 
