@@ -33,6 +33,24 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// ParseRights reads a list such as "live,command"; "all" is every right.
+func ParseRights(s string) ([]Right, error) {
+	if s == "all" {
+		return slices.Clone(AllRights), nil
+	}
+	var rights []Right
+	for f := range strings.SplitSeq(s, ",") {
+		r := Right(strings.TrimSpace(f))
+		if !slices.Contains(AllRights, r) {
+			return nil, fmt.Errorf("unknown right %q: known are %s, and all", r, join(AllRights))
+		}
+		if !slices.Contains(rights, r) {
+			rights = append(rights, r)
+		}
+	}
+	return rights, nil
+}
+
 // Right is one thing that a grant may allow.
 type Right string
 
