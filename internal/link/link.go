@@ -299,6 +299,9 @@ func (l *Link) RoundTrip(req *http.Request) (*http.Response, error) {
 	return client.RoundTrip(req)
 }
 
+// ID names the link to both sides; on a LAN, to this side alone.
+func (l *Link) ID() string { return l.cfg.ID }
+
 // Path is the path in use; the zero Path before there is one.
 func (l *Link) Path() Path {
 	l.pathMu.Lock()
