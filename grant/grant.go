@@ -118,12 +118,10 @@ func Issue(key ed25519.PrivateKey, g Grant) (string, error) {
 			return "", fmt.Errorf("grant: unknown right %q (known are %v)", r, AllRights)
 		}
 	}
-	var id [9]byte
-	rand.Read(id[:])
 	c := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Subject:  g.Product + "/" + g.Device,
-			ID:       base64.RawURLEncoding.EncodeToString(id[:]),
+			ID:       newID(),
 			IssuedAt: jwt.NewNumericDate(time.Now()),
 		},
 		Key:    base64.RawURLEncoding.EncodeToString(key.Public().(ed25519.PublicKey)),
@@ -138,6 +136,18 @@ func Issue(key ed25519.PrivateKey, g Grant) (string, error) {
 		return "", fmt.Errorf("grant: %w", err)
 	}
 	return prefix + base64.RawURLEncoding.EncodeToString([]byte(token)) + "%" + g.Version + g.Flags, nil
+}
+
+// newID is a grant's id: 72 random bits. None begins with a hyphen, which a command
+// line would take for a flag.
+func newID() string {
+	var b [9]byte
+	for {
+		rand.Read(b[:])
+		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' {
+			return id
+		}
+	}
 }
 
 // Parse reads an xp2pInfo and checks that it was not changed. Whether it still

@@ -47,6 +47,7 @@ INPUT is one of
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCamera(cmd, o) },
 	}
 	addAccountFlags(cmd)
+	addLANFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.product, "product", "", "product `NAME` (letters, digits, - and _)")
 	f.StringVar(&o.device, "device", "", "device `NAME` within the product")
@@ -63,7 +64,7 @@ INPUT is one of
 }
 
 func runCamera(cmd *cobra.Command, o cameraOptions) error {
-	acct, err := readAccount(cmd)
+	acct, err := cameraAccount(cmd)
 	if err != nil {
 		return err
 	}
@@ -97,13 +98,18 @@ func runCamera(cmd *cobra.Command, o cameraOptions) error {
 		return badArgument(err)
 	}
 	defer d.Close()
-	s, err := device.NewServer(d, device.ServeConfig{
+	serve, err := reachable(cmd, o.state, device.ServeConfig{
 		Rendezvous: acct.rendezvous, App: acct.app, RelayOnly: o.relayOnly,
 		KeyFile: filepath.Join(o.state, "key.pem"),
 	})
 	if err != nil {
+		return badArgument(err)
+	}
+	s, err := device.NewServer(d, serve)
+	if err != nil {
 		return err
 	}
+	sayLAN(cmd.OutOrStdout(), s)
 	info, err := currentInfo(s, filepath.Join(o.state, "xp2p-info"), o.grantFor)
 	if err != nil {
 		return err
