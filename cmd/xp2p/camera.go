@@ -68,6 +68,10 @@ func runCamera(cmd *cobra.Command, o cameraOptions) error {
 	if err != nil {
 		return err
 	}
+	lan, grants, err := reachable(cmd, o.state)
+	if err != nil {
+		return badArgument(err)
+	}
 	log, err := logger(cmd)
 	if err != nil {
 		return err
@@ -98,14 +102,11 @@ func runCamera(cmd *cobra.Command, o cameraOptions) error {
 		return badArgument(err)
 	}
 	defer d.Close()
-	serve, err := reachable(cmd, o.state, device.ServeConfig{
+	s, err := device.NewServer(d, device.ServeConfig{
 		Rendezvous: acct.rendezvous, App: acct.app, RelayOnly: o.relayOnly,
 		KeyFile: filepath.Join(o.state, "key.pem"),
+		LAN:     lan, Grants: grants,
 	})
-	if err != nil {
-		return badArgument(err)
-	}
-	s, err := device.NewServer(d, serve)
 	if err != nil {
 		return err
 	}

@@ -25,13 +25,14 @@ func cameraAccount(cmd *cobra.Command) (account, error) {
 	return readAccount(cmd)
 }
 
-// reachable fills in how a camera is reached on the own network, and the book in which
-// its grants are revoked.
-func reachable(cmd *cobra.Command, state string, cfg device.ServeConfig) (device.ServeConfig, error) {
-	cfg.LAN, _ = cmd.Flags().GetString("lan")
-	var err error
-	cfg.Grants, err = grant.OpenBook(filepath.Join(state, grant.BookFile))
-	return cfg, err
+// reachable is where a camera is reached on the own network, and the book in which its
+// grants are revoked.
+func reachable(cmd *cobra.Command, state string) (lan string, grants *grant.Book, err error) {
+	if lan, err = cmd.Flags().GetString("lan"); err != nil {
+		return "", nil, err
+	}
+	grants, err = grant.OpenBook(filepath.Join(state, grant.BookFile))
+	return lan, grants, err
 }
 
 // sayLAN tells where viewers on the own network connect.

@@ -272,6 +272,26 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// A camera or a client that stops in the middle of a command is not waited for.
+func TestSlowCommand(t *testing.T) {
+	w := newWorld(t, nil)
+	w.server.patience = 100 * time.Millisecond
+	res := w.do("GET", w.base+"/command?slow", nil, nil)
+	if got := text(t, res.Body); res.StatusCode != 504 || !strings.Contains(got, "-2402") {
+		t.Errorf("a slow camera: %s %s", res.Status, got)
+	}
+	pr, pw := io.Pipe()
+	defer pw.Close()
+	res = w.do("POST", w.base+"/command", pr, nil)
+	if got := text(t, res.Body); res.StatusCode != 400 || !strings.Contains(got, "did not arrive whole") {
+		t.Errorf("a slow client: %s %s", res.Status, got)
+	}
+	w.server.patience = commandTimeout
+	if got := text(t, w.do("GET", w.base+"/command?after", nil, nil).Body); got != "GET after " {
+		t.Errorf("afterwards: %q", got)
+	}
+}
+
 func TestHead(t *testing.T) {
 	w := newWorld(t, nil)
 	res := w.do("HEAD", w.base+"/ipc.flv?action=live", nil, nil)

@@ -105,8 +105,10 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, c *camera) {
 		refuse(w, http.StatusMethodNotAllowed, 0, "a command is sent by GET or POST")
 		return
 	}
-	ctx, cancel := context.WithTimeoutCause(r.Context(), commandTimeout, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(r.Context(), s.patience, errNoAnswer)
 	defer cancel()
+	rc := http.NewResponseController(w)
+	rc.SetReadDeadline(time.Now().Add(s.patience))
 	// Whole before it is sent: a camera must not act on the beginning of a command.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCommand))
 	var tooLong *http.MaxBytesError
@@ -115,9 +117,11 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, c *camera) {
 		refuse(w, http.StatusRequestEntityTooLarge, int(session.BadArgument), fmt.Sprintf("the command is longer than %d bytes", maxCommand))
 		return
 	case err != nil:
+		w.Header().Set("Connection", "close") // where the next request begins is not known
 		refuse(w, http.StatusBadRequest, int(session.BadArgument), "the command did not arrive whole")
 		return
 	}
+	rc.SetReadDeadline(time.Time{})
 	s.pass(w, r.WithContext(ctx), c, bytes.NewReader(body))
 }
 

@@ -64,6 +64,7 @@ type Server struct {
 	cameras  []*camera // in the order of Config
 	byKey    map[string]*camera
 	requests atomic.Int64
+	patience time.Duration // for a command, from its first byte to its answer
 	stop     context.CancelFunc
 	done     chan struct{}
 }
@@ -78,7 +79,7 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.Idle == 0 {
 		cfg.Idle = defaultIdle
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, byKey: map[string]*camera{}, done: make(chan struct{})}
+	s := &Server{cfg: cfg, log: cfg.Logger, byKey: map[string]*camera{}, done: make(chan struct{}), patience: commandTimeout}
 	if err := s.check(); err != nil {
 		return nil, &session.Error{Op: op, Code: session.BadArgument, Err: err}
 	}
