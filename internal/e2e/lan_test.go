@@ -185,6 +185,50 @@ func TestGrants(t *testing.T) {
 	}
 }
 
+// One camera is reached through the rendezvous and on the LAN at once, and what is
+// revoked ends on both ways.
+func TestBothWays(t *testing.T) {
+	w := newWorld(t)
+	c := w.camera("both", "flv:"+testmedia.FLV(t, testmedia.H264AAC, originSeconds, testmedia.Options{}), "--lan", "127.0.0.1:0")
+	at := c.ready("camera lan ")
+	r := run(t, patience, xp2p(t), "grant", "create", "--state", c.state)
+	lent := strings.TrimSpace(r.stdout)
+	if r.code != 0 {
+		t.Fatalf("grant create: %s", r.stderr)
+	}
+	dir := t.TempDir()
+	pulls := map[string]*program{
+		"rendezvous": spawn(t, "by rendezvous", w.pull(lent, "-o", filepath.Join(dir, "rendezvous"))...),
+		"lan":        spawn(t, "on the LAN", xp2p(t), "pull", "--xp2p-info", lent, "--lan", at, "-o", filepath.Join(dir, "lan")),
+		"other":      spawn(t, "by another grant", w.pull(c.info, "-o", filepath.Join(dir, "other"))...),
+	}
+	size := func(name string) int64 {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	for name, p := range pulls {
+		p.unwanted = true
+		await(t, name+" streams", func() bool { return size(name) > 0 })
+	}
+	if r := run(t, patience, xp2p(t), "grant", "revoke", "--state", c.state, lent); r.code != 0 {
+		t.Fatalf("grant revoke: %s", r.stderr)
+	}
+	for _, name := range []string{"rendezvous", "lan"} {
+		if code := pulls[name].wait(patience); code == 0 {
+			t.Errorf("%s: a stream whose grant was revoked ended well: %s", name, pulls[name].stderr)
+		}
+	}
+	before := size("other")
+	await(t, "the other goes on", func() bool { return size("other") > before })
+	r = run(t, patience, w.pull(lent, "--seconds", "1", "-o", filepath.Join(dir, "again"))...)
+	if r.code == 0 || !strings.Contains(r.stderr, "revoked") || !strings.Contains(r.stderr, "(code -2001)") {
+		t.Errorf("again: status %d, %s", r.code, r.stderr)
+	}
+}
+
 // A bad address or port is told as such, with what to do.
 func TestLANBadInput(t *testing.T) {
 	dir := t.TempDir()
