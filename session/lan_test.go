@@ -233,6 +233,49 @@ func TestLANServiceFails(t *testing.T) {
 	wantCode(t, err, session.NotInitialised)
 }
 
+// A viewer that checks nothing itself gets no further: the camera decides.
+func TestCameraRefuses(t *testing.T) {
+	c := newLANCamera(t)
+	viewer, err := link.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	camera, err := link.LoadIdentity(filepath.Join(c.dir, "key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := link.ListenLAN(link.LANConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	tampered := []byte(c.at.XP2PInfo)
+	if tampered[100] == 'A' {
+		tampered[100] = 'B'
+	} else {
+		tampered[100] = 'A'
+	}
+	for name, tt := range map[string]struct{ info, says string }{
+		"nothing":          {"", "not an xp2pInfo"},
+		"garbage":          {strings.Repeat("x", 16<<10), "not an xp2pInfo"},
+		"the original's":   {"XP2PAAAA==%2.4.46", "not an xp2pInfo"},
+		"tampered":         {string(tampered), "xp2pInfo"},
+		"signed by itself": {issueWith(t, viewer.Key(), c.names, grant.Grant{Rights: grant.AllRights}), "signature"},
+		"expired":          {c.grant(grant.Grant{Expires: time.Now().Add(-time.Second)}), "expired"},
+		"another viewer's": {c.grant(grant.Grant{Viewer: camera.Pin().String()}), "another viewer's key"},
+		"another camera's": {c.grant(grant.Grant{Product: "LAN", Device: "another"}), "another camera"},
+	} {
+		l, err := n.DialLAN(t.Context(), c.s.LANAddr(), viewer, camera.Pin(), []byte(tt.info))
+		if err == nil {
+			l.Close()
+		}
+		var r *link.Refusal
+		if !errors.As(err, &r) || r.Code != int(session.BadXP2PInfo) || !strings.Contains(r.Reason, tt.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A grant that is bound to a viewer's key works with that key, and with no other.
 func TestGrantOfOneViewer(t *testing.T) {
 	c := newLANCamera(t)
