@@ -25,7 +25,7 @@ type fakeCamera struct {
 	cut   chan struct{} // closed to break streams that asked for it
 }
 
-func newFakeCamera(t *testing.T, device string) *fakeCamera {
+func newFakeCamera(t testing.TB, device string) *fakeCamera {
 	t.Helper()
 	id, err := link.NewIdentity()
 	if err != nil {
@@ -60,6 +60,12 @@ func (c *fakeCamera) routes() http.Handler {
 		switch r.URL.Query().Get("action") {
 		case "download":
 			io.WriteString(w, strings.Repeat("x", 100_000))
+		case "bulk":
+			for chunk := make([]byte, 64<<10); r.Context().Err() == nil; {
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+			}
 		case "full":
 			refuse(w, http.StatusMethodNotAllowed, 0, "too many viewers")
 		case "break":
