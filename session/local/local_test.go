@@ -141,6 +141,29 @@ func TestPlayersShareOneConnection(t *testing.T) {
 	}
 }
 
+// Players come while the connection is being given up, which nobody notices.
+func TestComingAndGoing(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Idle = time.Nanosecond })
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 15 {
+				res, err := w.client.Get(w.base + "/command?x")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				b, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || string(b) != "GET x " {
+					t.Errorf("%q, %v", b, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestStreamBreaks(t *testing.T) {
 	w := newWorld(t, nil)
 	res := w.do("GET", w.base+"/ipc.flv?action=break", nil, nil)
