@@ -19,12 +19,17 @@ import (
 
 // ServeConfig says how viewers reach a device. It is copied.
 type ServeConfig struct {
-	Rendezvous string // URL
+	// Rendezvous is its URL; empty: viewers on the own network alone reach the device (see LAN).
+	Rendezvous string
 	App        rendezvous.App
 	// KeyFile holds the device's private key, made at first use.
 	KeyFile string
-	// Revoked says whether a grant was revoked; nil: none was.
-	Revoked func(grantID string) bool
+	// LAN is the UDP address at which viewers on the own network connect, "0.0.0.0:0" for any
+	// free port of every address; they find it by discovery. Empty: none do.
+	LAN string
+	// Grants is the book in which the device's owner revokes grants, also while links
+	// use them; nil: none was revoked.
+	Grants *grant.Book
 	// RelayOnly leaves out direct paths.
 	RelayOnly bool
 }
@@ -35,6 +40,9 @@ type Server struct {
 	cfg  ServeConfig
 	id   *link.Identity
 	sock *link.Socket
+	lan  lanFace
+
+	guests guests
 
 	mu      sync.Mutex
 	rv      *rendezvous.Client
@@ -64,7 +72,14 @@ func NewServer(d *Device, cfg ServeConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{d: d, cfg: cfg, id: id, sock: sock, links: map[string]*link.Link{}}, nil
+	s := &Server{d: d, cfg: cfg, id: id, sock: sock, links: map[string]*link.Link{}}
+	if cfg.LAN != "" {
+		if err := s.openLAN(cfg.LAN); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // Issue makes an xp2pInfo for the device.
@@ -83,7 +98,11 @@ func (s *Server) Holds(info string, atLeast time.Duration) bool {
 
 func (s *Server) verify(g *grant.Grant, now time.Time, viewer string) error {
 	own := s.id.Key().Public().(ed25519.PublicKey)
-	return g.Verify(own, s.d.cfg.Product, s.d.cfg.Name, now, viewer, s.cfg.Revoked)
+	var revoked func(string) bool
+	if s.cfg.Grants != nil {
+		revoked = s.cfg.Grants.Revoked
+	}
+	return g.Verify(own, s.d.cfg.Product, s.d.cfg.Name, now, viewer, revoked)
 }
 
 // Run keeps the device present at the rendezvous until ctx ends. ready (may be
@@ -91,6 +110,16 @@ func (s *Server) verify(g *grant.Grant, now time.Time, viewer string) error {
 // rendezvous' refusal; everything else is tried again.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	defer s.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.wg.Go(func() { s.watchGrants(ctx) })
+	if s.cfg.Rendezvous == "" {
+		if ready != nil {
+			ready()
+		}
+		<-ctx.Done()
+		return nil
+	}
 	wait := time.Second / 2
 	for {
 		err := s.attend(ctx, func() {
@@ -139,7 +168,10 @@ func (s *Server) attend(ctx context.Context, ready func()) error {
 }
 
 func (s *Server) close() {
+	s.guests.close()
+	s.lan.close()
 	s.sock.Close() // and with it every link
+	s.guests.wait()
 	s.wg.Wait()
 }
 
@@ -184,6 +216,7 @@ func (s *Server) newLink(rv *rendezvous.Client, id string, o link.Offer, send fu
 	if err != nil { // a link over the own networks may still work
 		s.d.log.Warn("no STUN and TURN servers", "err", err)
 	}
+	var l *link.Link
 	cfg := link.Config{
 		ID: id, Identity: s.id, Peer: o.Pin, RelayOnly: s.cfg.RelayOnly,
 		OnSignal: func(sig link.Signal) {
@@ -195,15 +228,14 @@ func (s *Server) newLink(rv *rendezvous.Client, id string, o link.Offer, send fu
 			s.d.log.Info("path", "peer", id, "kind", p.Kind, "local", p.Local, "remote", p.Remote)
 		},
 		Admit: func(ctx context.Context, hello []byte) (context.Context, error) {
-			return s.admit(ctx, id, o.Pin, hello)
+			return s.admit(ctx, l, o.Pin, hello)
 		},
 		Handler: s.d,
 	}
 	for _, srv := range servers {
 		cfg.Servers = append(cfg.Servers, link.Server(srv))
 	}
-	l, err := s.sock.NewLink(cfg)
-	if err != nil {
+	if l, err = s.sock.NewLink(cfg); err != nil {
 		return nil, nil, err
 	}
 	desc, err := l.LocalDescription()
@@ -242,16 +274,19 @@ func (s *Server) join(l *link.Link, id string, remote link.Signal) {
 }
 
 // admit decides on a viewer whose key is proven: hello is its xp2pInfo.
-func (s *Server) admit(ctx context.Context, id string, viewer link.Pin, hello []byte) (context.Context, error) {
+func (s *Server) admit(ctx context.Context, l *link.Link, viewer link.Pin, hello []byte) (context.Context, error) {
 	g, err := grant.Parse(string(hello))
 	if err == nil {
 		err = s.verify(g, time.Now(), viewer.String())
 	}
 	if err != nil {
-		s.d.log.Warn("viewer refused", "peer", id, "viewer", viewer, "err", err)
+		s.d.log.Warn("viewer refused", "peer", l.ID(), "viewer", viewer, "err", err)
 		return nil, &link.Refusal{Code: codeBadInfo, Reason: fmt.Sprintf("the camera refused: %v", err)}
 	}
-	return WithPeer(ctx, Peer{ID: id, Grant: g}), nil
+	if !s.guests.enter(l, g) {
+		return nil, &link.Refusal{Code: codeStreamFail, Reason: "the camera is going off"}
+	}
+	return WithPeer(ctx, Peer{ID: l.ID(), Grant: g}), nil
 }
 
 // Signal implements rendezvous.Answerer.

@@ -33,6 +33,24 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// ParseRights reads a list such as "live,command"; "all" is every right.
+func ParseRights(s string) ([]Right, error) {
+	if s == "all" {
+		return slices.Clone(AllRights), nil
+	}
+	var rights []Right
+	for f := range strings.SplitSeq(s, ",") {
+		r := Right(strings.TrimSpace(f))
+		if !slices.Contains(AllRights, r) {
+			return nil, fmt.Errorf("unknown right %q: known are %s, and all", r, join(AllRights))
+		}
+		if !slices.Contains(rights, r) {
+			rights = append(rights, r)
+		}
+	}
+	return rights, nil
+}
+
 // Right is one thing that a grant may allow.
 type Right string
 
@@ -100,12 +118,10 @@ func Issue(key ed25519.PrivateKey, g Grant) (string, error) {
 			return "", fmt.Errorf("grant: unknown right %q (known are %v)", r, AllRights)
 		}
 	}
-	var id [9]byte
-	rand.Read(id[:])
 	c := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Subject:  g.Product + "/" + g.Device,
-			ID:       base64.RawURLEncoding.EncodeToString(id[:]),
+			ID:       newID(),
 			IssuedAt: jwt.NewNumericDate(time.Now()),
 		},
 		Key:    base64.RawURLEncoding.EncodeToString(key.Public().(ed25519.PublicKey)),
@@ -120,6 +136,18 @@ func Issue(key ed25519.PrivateKey, g Grant) (string, error) {
 		return "", fmt.Errorf("grant: %w", err)
 	}
 	return prefix + base64.RawURLEncoding.EncodeToString([]byte(token)) + "%" + g.Version + g.Flags, nil
+}
+
+// newID is a grant's id: 72 random bits. None begins with a hyphen, which a command
+// line would take for a flag.
+func newID() string {
+	var b [9]byte
+	for {
+		rand.Read(b[:])
+		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' {
+			return id
+		}
+	}
 }
 
 // Parse reads an xp2pInfo and checks that it was not changed. Whether it still

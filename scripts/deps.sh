@@ -11,6 +11,7 @@ needs() {
 the C side of the GStreamer plugin: gcc libc6-dev pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
 GStreamer, its tools and the elements used by cameras, viewers and tests: gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
 media for tests, and a second opinion on what was recorded: ffmpeg
+players of the local server's URLs, for tests: vlc-bin vlc-plugin-base curl
 an RTSP server, as a camera for tests: python3-gi gir1.2-gst-rtsp-server-1.0
 networks with NAT, for tests: nftables iproute2 conntrack
 examples of the control socket, and what scripts use: socat jq procps

@@ -18,10 +18,11 @@ func ReadAppParams(file string) (AppParams, error) { return rendezvous.ReadApp(f
 
 // Config is the argument of Init. It is copied.
 type Config struct {
-	App AppParams // required
+	// App is the account at the rendezvous (required, unless there is none).
+	App AppParams
 
-	// Rendezvous is the URL that `xp2p rendezvous` prints, "nats://HOST:PORT" (required for 1v1
-	// unless every service connects on the LAN).
+	// Rendezvous is the URL that `xp2p rendezvous` prints, "nats://HOST:PORT". Empty: the
+	// module has none, and only StartLANService reaches cameras.
 	Rendezvous string
 
 	// KeyFile holds this viewer's private key (PEM, made at first use, mode 0600).
@@ -46,11 +47,10 @@ type Config struct {
 }
 
 func (c Config) validate() error {
-	if err := c.App.Validate(); err != nil {
-		return err
-	}
-	if c.Rendezvous == "" {
-		return errors.New("no rendezvous given (its URL is what `xp2p rendezvous` prints; flag --rendezvous or XP2P_RENDEZVOUS)")
+	if c.Rendezvous != "" {
+		if err := c.App.Validate(); err != nil {
+			return err
+		}
 	}
 	if c.CommandTimeout < 0 || c.ConnectTimeout < 0 {
 		return errors.New("a time-out is negative")

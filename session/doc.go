@@ -5,6 +5,7 @@
 //
 //	init                 Init
 //	startP2PService      Module.StartService
+//	startLanService      Module.StartLANService
 //	startP2PStream       Service.StartStream
 //	stopP2PStream        Service.StopStream, Stream.Close
 //	sendCommand          Service.SendCommand

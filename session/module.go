@@ -25,6 +25,8 @@ type Module struct {
 	mu       sync.Mutex
 	services map[string]*Service
 	closed   bool
+
+	lan lanSocket
 }
 
 // Init starts a module: the original's init. Errors have the codes BadArgument
@@ -48,6 +50,9 @@ func Init(ctx context.Context, cfg Config) (*Module, error) {
 	}
 	if m.sock, err = link.Listen(link.SocketConfig{Bind: link.BindFor(cfg.Rendezvous), Logger: cfg.Logger}); err != nil {
 		return nil, &Error{op, TransportStarted, err}
+	}
+	if cfg.Rendezvous == "" {
+		return m, nil // for services on the LAN
 	}
 	m.rv, err = rendezvous.Dial(ctx, rendezvous.Config{URL: cfg.Rendezvous, App: cfg.App, Logger: cfg.Logger})
 	if err == nil {
@@ -98,7 +103,12 @@ func (m *Module) StartService(ctx context.Context, id string, info StreamInfo) (
 		err.Op = op
 		return nil, err
 	}
-	s := newService(m, id, info, g, params)
+	return m.begin(ctx, op, newService(m, id, info, g, params))
+}
+
+// begin enters a service into the books and connects it.
+func (m *Module) begin(ctx context.Context, op string, s *Service) (*Service, error) {
+	id := s.id
 	m.mu.Lock()
 	switch {
 	case m.closed:
@@ -161,7 +171,7 @@ func (m *Module) Close() error {
 	if m.rv != nil {
 		m.rv.Close()
 	}
-	return m.sock.Close()
+	return errors.Join(m.lan.close(), m.sock.Close())
 }
 
 // resolve finds the grant and the parameters, and checks what fits together.

@@ -23,8 +23,9 @@ type Service struct {
 	m      *Module
 	id     string
 	grant  *grant.Grant
-	info   string // the xp2pInfo
-	params string // of the stream, where StartStream gets none
+	info   string  // the xp2pInfo
+	params string  // of the stream, where StartStream gets none
+	lan    *viaLAN // nil: through the rendezvous
 	events *eventQueue
 
 	// connecting has one token: whoever holds it connects, others wait for it.
@@ -114,13 +115,20 @@ func (s *Service) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // join makes a new link to the camera.
-func (s *Service) join(ctx context.Context) (_ *link.Link, err error) {
+func (s *Service) join(ctx context.Context) (*link.Link, error) {
 	if err := s.grant.Check(time.Now()); err != nil {
 		return nil, &Error{Code: BadXP2PInfo, Err: err}
 	}
 	pin, err := s.grant.Pin()
 	if err != nil {
 		return nil, &Error{Code: BadXP2PInfo, Err: err}
+	}
+	return s.way().join(ctx, s, pin)
+}
+
+func (viaRendezvous) join(ctx context.Context, s *Service, pin link.Pin) (_ *link.Link, err error) {
+	if s.m.rv == nil {
+		return nil, &Error{Code: BadArgument, Err: errNoRendezvous}
 	}
 	rv := s.m.rv
 	servers, err := rv.Servers(ctx)

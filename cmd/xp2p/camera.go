@@ -47,6 +47,7 @@ INPUT is one of
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCamera(cmd, o) },
 	}
 	addAccountFlags(cmd)
+	addLANFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.product, "product", "", "product `NAME` (letters, digits, - and _)")
 	f.StringVar(&o.device, "device", "", "device `NAME` within the product")
@@ -63,9 +64,13 @@ INPUT is one of
 }
 
 func runCamera(cmd *cobra.Command, o cameraOptions) error {
-	acct, err := readAccount(cmd)
+	acct, err := cameraAccount(cmd)
 	if err != nil {
 		return err
+	}
+	lan, grants, err := reachable(cmd, o.state)
+	if err != nil {
+		return badArgument(err)
 	}
 	log, err := logger(cmd)
 	if err != nil {
@@ -100,10 +105,12 @@ func runCamera(cmd *cobra.Command, o cameraOptions) error {
 	s, err := device.NewServer(d, device.ServeConfig{
 		Rendezvous: acct.rendezvous, App: acct.app, RelayOnly: o.relayOnly,
 		KeyFile: filepath.Join(o.state, "key.pem"),
+		LAN:     lan, Grants: grants,
 	})
 	if err != nil {
 		return err
 	}
+	sayLAN(cmd.OutOrStdout(), s)
 	info, err := currentInfo(s, filepath.Join(o.state, "xp2p-info"), o.grantFor)
 	if err != nil {
 		return err

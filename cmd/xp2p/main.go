@@ -63,6 +63,7 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 	root.AddCommand(
 		newRendezvousCommand(), newCameraCommand(),
 		newPullCommand(), newCommandCommand(),
+		newServeCommand(), newDiscoverCommand(), newGrantCommand(),
 		newNVRCommand(), newCtlCommand(),
 		newDemoCommand(),
 	)
@@ -98,11 +99,26 @@ func addAccountFlags(cmd *cobra.Command) {
 	cmd.Flags().String("app", "", "`FILE` with the account (app.json of the rendezvous; XP2P_APP)")
 }
 
-func readAccount(cmd *cobra.Command) (account, error) {
+// environmentName is the variable that stands for a flag.
+func environmentName(flag string) string { return "XP2P_" + strings.ToUpper(flag) }
+
+// flagsAndEnvironment are a command's flags, each of which a variable XP2P_NAME stands for.
+func flagsAndEnvironment(cmd *cobra.Command) (*viper.Viper, error) {
 	v := viper.New()
 	v.SetEnvPrefix("XP2P")
 	v.AutomaticEnv()
-	if err := v.BindPFlags(cmd.Flags()); err != nil {
+	return v, v.BindPFlags(cmd.Flags())
+}
+
+// hasRendezvous says whether a rendezvous is given at all.
+func hasRendezvous(cmd *cobra.Command) bool {
+	v, err := flagsAndEnvironment(cmd)
+	return err == nil && v.GetString("rendezvous") != ""
+}
+
+func readAccount(cmd *cobra.Command) (account, error) {
+	v, err := flagsAndEnvironment(cmd)
+	if err != nil {
 		return account{}, err
 	}
 	a := account{rendezvous: v.GetString("rendezvous")}

@@ -5,7 +5,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 func addViewerFlags(cmd *cobra.Command) {
 	addAccountFlags(cmd)
 	f := cmd.Flags()
+	f.String("lan", "", "the camera's `HOST:PORT` on the own network (what xp2p discover prints); needs no rendezvous")
 	f.String("xp2p-info", "", "the camera's xp2pInfo, or a `FILE` that holds it")
 	f.String("key", "", "`FILE` with this viewer's key, made at first use; without it a key for this call alone")
 	f.Duration("timeout", 10*time.Second, "how long to try to reach the camera")
@@ -26,15 +30,19 @@ func addViewerFlags(cmd *cobra.Command) {
 
 // visit connects to the camera that the flags name and hands over to do.
 func visit(cmd *cobra.Command, events func(session.Event), do func(context.Context, *session.Service) error) error {
-	acct, err := readAccount(cmd)
-	if err != nil {
-		return err
+	f := cmd.Flags()
+	lan, _ := f.GetString("lan")
+	var acct account
+	var err error
+	if lan == "" {
+		if acct, err = readAccount(cmd); err != nil {
+			return err
+		}
 	}
 	log, err := logger(cmd)
 	if err != nil {
 		return err
 	}
-	f := cmd.Flags()
 	arg, _ := f.GetString("xp2p-info")
 	info, err := readInfo(arg)
 	if err != nil {
@@ -49,11 +57,29 @@ func visit(cmd *cobra.Command, events func(session.Event), do func(context.Conte
 		return err
 	}
 	defer m.Close()
-	s, err := m.StartService(cmd.Context(), "cli", session.StreamInfo{XP2PInfo: info, Events: events})
+	var s *session.Service
+	if lan == "" {
+		s, err = m.StartService(cmd.Context(), "cli", session.StreamInfo{XP2PInfo: info, Events: events})
+	} else {
+		s, err = startOnLAN(cmd.Context(), m, lan, session.LANInfo{XP2PInfo: info, Events: events})
+	}
 	if err != nil {
 		return err
 	}
 	return do(cmd.Context(), s)
+}
+
+// startOnLAN connects to the camera at HOST:PORT.
+func startOnLAN(ctx context.Context, m *session.Module, at string, info session.LANInfo) (*session.Service, error) {
+	host, port, err := net.SplitHostPort(at)
+	if err == nil {
+		info.Host = host
+		info.Port, err = strconv.Atoi(port)
+	}
+	if err != nil {
+		return nil, badArgument(fmt.Errorf("--lan %q is not HOST:PORT", at))
+	}
+	return m.StartLANService(ctx, "cli", info)
 }
 
 // readInfo is the xp2pInfo itself, or the content of the file that arg names.

@@ -27,5 +27,8 @@
 //	 |
 //	stunMux  ->  ice.Agent per link
 //
+// On a LAN, where the address of the peer is known, all of this but HTTP/3 and
+// QUIC is left out: see [LAN].
+//
 // This is the only package of xp2p that imports pion/ice and quic-go.
 package link

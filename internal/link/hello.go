@@ -10,7 +10,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
 )
 
 // The hello is the first request on a link:
@@ -36,6 +40,36 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Reason }
 
+// maxReason bounds the reason that a link is closed with: it must fit into one packet.
+const maxReason = 512
+
+// closeReason is how a peer is told why its link closes.
+func closeReason(cause error) (quic.ApplicationErrorCode, string) {
+	var r *Refusal
+	if !errors.As(cause, &r) {
+		return codeClosed, ""
+	}
+	short := *r
+	if len(short.Reason) > maxReason {
+		short.Reason = strings.ToValidUTF8(short.Reason[:maxReason], "")
+	}
+	b, err := json.Marshal(short)
+	if err != nil {
+		return codeEnded, ""
+	}
+	return codeEnded, string(b)
+}
+
+// readRefusal reads what closeReason wrote; of anything else it makes a Refusal
+// without a code.
+func readRefusal(s string) *Refusal {
+	r := new(Refusal)
+	if len(s) > maxHello || json.Unmarshal([]byte(s), r) != nil || r.Reason == "" {
+		return &Refusal{Reason: "the peer ended the link"}
+	}
+	return r
+}
+
 func (l *Link) sayHello(ctx context.Context, hello []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://peer"+helloPath, bytes.NewReader(hello))
 	if err != nil {
@@ -56,10 +90,26 @@ func (l *Link) sayHello(ctx context.Context, hello []byte) error {
 	return &r
 }
 
+// helloTimeout is how long a peer may hold a connection without being admitted.
+const helloTimeout = 10 * time.Second
+
 // gate lets nothing but the hello through until it succeeded.
 type gate struct {
 	link     *Link
+	open     chan struct{} // closed when the hello succeeded
 	admitted atomic.Pointer[context.Context]
+}
+
+// expectHello ends the link of a peer that does not say a good hello in time.
+func (g *gate) expectHello() {
+	t := time.NewTimer(helloTimeout)
+	defer t.Stop()
+	select {
+	case <-g.open:
+	case <-g.link.done:
+	case <-t.C:
+		g.link.close(errors.New("the peer said no hello that was accepted"))
+	}
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -88,6 +138,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(refusal)
 		return
 	}
-	g.admitted.CompareAndSwap(nil, &base)
+	if g.admitted.CompareAndSwap(nil, &base) {
+		close(g.open)
+	}
 	w.WriteHeader(http.StatusOK)
 }

@@ -62,13 +62,16 @@ type Config struct {
 	Handler http.Handler
 }
 
-// Link is one connection to a peer.
+// Link is one connection to a peer. A link on a LAN (see LAN) has neither a
+// Socket nor ICE: its path is the address that was dialled.
 type Link struct {
 	cfg   Config
 	sock  *Socket
 	peer  *peer
 	agent *ice.Agent
 	ice   *ice.Conn // set by negotiate
+	// leave takes the link out of its socket's books, once, when it closes.
+	leave func()
 
 	generation       atomic.Uint32
 	remoteCandidates int // HandleSignal's
@@ -92,6 +95,8 @@ type Link struct {
 const (
 	codeClosed  quic.ApplicationErrorCode = 0x100 // H3_NO_ERROR (RFC 9114 §8.1)
 	codeRefused quic.ApplicationErrorCode = 0x10b // H3_REQUEST_REJECTED
+	// codeEnded ends a link that was admitted; its reason is a Refusal in JSON.
+	codeEnded quic.ApplicationErrorCode = 0x78703270
 )
 
 // ErrPeerLost says that the peer does not answer on any path any more.
@@ -106,6 +111,11 @@ func (s *Socket) NewLink(cfg Config) (*Link, error) {
 	}
 	l.agent = agent
 	l.peer = s.pc.addPeer()
+	l.leave = func() {
+		s.unregister(l)
+		agent.Close()
+		s.pc.removePeer(l.peer)
+	}
 	if err := s.register(l); err != nil {
 		s.pc.removePeer(l.peer)
 		return nil, errors.Join(err, agent.Close())
@@ -203,20 +213,30 @@ func pinError(err error) error {
 func (l *Link) serve(ctx context.Context) error {
 	select {
 	case c := <-l.incoming:
-		if err := l.adopt(c, nil); err != nil {
-			return err
-		}
-		srv := &http3.Server{Handler: &gate{link: l}, MaxHeaderBytes: maxHeaderBytes}
-		l.wg.Add(1)
-		go func() {
-			defer l.wg.Done()
-			srv.ServeQUICConn(c) // until the connection ends; watch reports why it did
-			srv.Close()
-		}()
-		return nil
+		return l.serveConn(c)
 	case <-ctx.Done():
 		return fmt.Errorf("the peer did not connect: %w", context.Cause(ctx))
 	}
+}
+
+// serveConn makes c, which the peer dialled, the link's connection and serves it.
+func (l *Link) serveConn(c *quic.Conn) error {
+	if err := l.adopt(c, nil); err != nil {
+		return err
+	}
+	g := &gate{link: l, open: make(chan struct{})}
+	srv := &http3.Server{Handler: g, MaxHeaderBytes: maxHeaderBytes}
+	l.wg.Add(2)
+	go func() {
+		defer l.wg.Done()
+		srv.ServeQUICConn(c) // until the connection ends; adopt reports why it did
+		srv.Close()
+	}()
+	go func() {
+		defer l.wg.Done()
+		g.expectHello()
+	}()
+	return nil
 }
 
 // accepted takes the connection that the peer dialled; false when there is one already.
@@ -257,6 +277,8 @@ func connError(err error) error {
 	var app *quic.ApplicationError
 	var idle *quic.IdleTimeoutError
 	switch {
+	case errors.As(err, &app) && app.Remote && app.ErrorCode == codeEnded:
+		return readRefusal(app.ErrorMessage)
 	case errors.As(err, &app) && app.Remote:
 		return fmt.Errorf("the peer closed the link: %w", err)
 	case errors.As(err, &idle):
@@ -276,6 +298,9 @@ func (l *Link) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return client.RoundTrip(req)
 }
+
+// ID names the link to both sides; on a LAN, to this side alone.
+func (l *Link) ID() string { return l.cfg.ID }
 
 // Path is the path in use; the zero Path before there is one.
 func (l *Link) Path() Path {
@@ -323,6 +348,10 @@ func (l *Link) Close() error {
 	return nil
 }
 
+// End closes the link and tells the peer why; the peer's Err is a *Refusal.
+// It does not wait for the link's goroutines: Close does.
+func (l *Link) End(r *Refusal) { l.close(r) }
+
 func (l *Link) close(cause error) {
 	l.closeOnce.Do(func() {
 		l.connMu.Lock()
@@ -330,17 +359,16 @@ func (l *Link) close(cause error) {
 		close(l.done)
 		c := l.conn
 		l.connMu.Unlock()
-		l.sock.unregister(l)
 		if c != nil {
-			c.CloseWithError(codeClosed, "")
+			code, reason := closeReason(cause)
+			c.CloseWithError(code, reason)
 		}
 		select {
 		case c := <-l.incoming:
 			c.CloseWithError(codeRefused, "")
 		default:
 		}
-		l.agent.Close()
-		l.sock.pc.removePeer(l.peer)
+		l.leave()
 	})
 }
 

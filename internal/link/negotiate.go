@@ -191,7 +191,7 @@ func (l *Link) handleRestart(sig Signal, gen uint32) error {
 // Restart looks for a path anew while the connection stands (RFC 8445 §9).
 // Only the controlling side begins one; elsewhere it does nothing.
 func (l *Link) Restart() error {
-	if !l.cfg.Controlling {
+	if !l.cfg.Controlling || l.agent == nil { // on a LAN there is no other path
 		return nil
 	}
 	l.generation.Add(1)

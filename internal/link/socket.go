@@ -83,7 +83,11 @@ func Listen(cfg SocketConfig) (*Socket, error) {
 
 func listenUDP(cfg SocketConfig) (*net.UDPConn, error) {
 	if cfg.Bind.IsValid() {
-		return net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(cfg.Bind, cfg.Port)))
+		network := "udp"
+		if cfg.Bind.Is4() { // else 0.0.0.0 would mean IPv6 too
+			network = "udp4"
+		}
+		return net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(cfg.Bind, cfg.Port)))
 	}
 	u, err := net.ListenUDP("udp", &net.UDPAddr{Port: int(cfg.Port)})
 	if err != nil { // no IPv6 here

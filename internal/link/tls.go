@@ -27,12 +27,30 @@ func tlsConfig(id *Identity, peer Pin) *tls.Config {
 		InsecureSkipVerify: true, // VerifyConnection pins instead
 		ClientAuth:         tls.RequireAnyClientCert,
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			if len(cs.PeerCertificates) == 0 || sha256.Sum256(cs.PeerCertificates[0].RawSubjectPublicKeyInfo) != peer {
+			if pin, err := peerPin(cs); err != nil || pin != peer {
 				return ErrPin
 			}
 			return nil
 		},
 	}
+}
+
+// anyPeerTLS is the dialled side of a link on the LAN: the peer must prove a key, whichever.
+func anyPeerTLS(id *Identity) *tls.Config {
+	c := tlsConfig(id, Pin{})
+	c.VerifyConnection = func(cs tls.ConnectionState) error {
+		_, err := peerPin(cs)
+		return err
+	}
+	return c
+}
+
+// peerPin is the pin of the key that the peer of a handshake proved.
+func peerPin(cs tls.ConnectionState) (Pin, error) {
+	if len(cs.PeerCertificates) == 0 {
+		return Pin{}, ErrPin
+	}
+	return sha256.Sum256(cs.PeerCertificates[0].RawSubjectPublicKeyInfo), nil
 }
 
 const (
