@@ -17,12 +17,13 @@ import (
 	"unsafe"
 
 	"github.com/xp2p/xp2p/gstsrc"
+	"github.com/xp2p/xp2p/gstsrc/demuxer"
 	"github.com/xp2p/xp2p/internal/version"
 )
 
 //export xp2pPluginInit
 func xp2pPluginInit(plugin *C.GstPlugin) C.gboolean {
-	if !gstsrc.Register(unsafe.Pointer(plugin)) {
+	if !gstsrc.Register(unsafe.Pointer(plugin)) || !demuxer.Register(unsafe.Pointer(plugin)) {
 		return C.FALSE
 	}
 	return C.TRUE

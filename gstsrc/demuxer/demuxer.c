@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "demuxer.h"
+
+#include <gst/base/gstflowcombiner.h>
+#include <gst/pbutils/pbutils.h>
+
+#include "_cgo_export.h"
+
+GST_DEBUG_CATEGORY_STATIC (xp2pdemux_debug);
+#define GST_CAT_DEFAULT xp2pdemux_debug
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-flv"));
+
+static GstStaticPadTemplate video_template = GST_STATIC_PAD_TEMPLATE ("video_%u",
+    GST_PAD_SRC, GST_PAD_SOMETIMES,
+    GST_STATIC_CAPS ("video/x-h264, stream-format=(string)avc, alignment=(string)au; "
+        "video/x-h265, stream-format=(string)hvc1, alignment=(string)au"));
+
+static GstStaticPadTemplate audio_template = GST_STATIC_PAD_TEMPLATE ("audio_%u",
+    GST_PAD_SRC, GST_PAD_SOMETIMES,
+    GST_STATIC_CAPS ("audio/mpeg, mpegversion=(int)4, stream-format=(string)raw, framed=(boolean)true; "
+        "audio/mpeg, mpegversion=(int)1, layer=(int)3; audio/x-alaw; audio/x-mulaw; "
+        "audio/x-raw, format=(string)S16LE, layout=(string)interleaved; audio/x-opus"));
+
+static GstElementClass *parent_class;
+
+typedef struct {
+  GstPad *pad; /* NULL: no track */
+  GstStream *stream;
+} Track;
+
+struct _Xp2pDemux {
+  GstElement *element; /* the owner; no reference */
+  GstFlowCombiner *flows;
+  Track tracks[XP2P_SLOTS];
+  guint made[XP2P_SLOTS]; /* pads so far, for their names */
+  GstSegment segment;     /* of the sources; its format is UNDEFINED before there is one */
+  guint32 seqnum;         /* of the segment */
+  gboolean have_group;
+  guint group;
+};
+
+/* Sources */
+
+/* Gives every source what an event says; takes the event. */
+static gboolean
+push_event (Xp2pDemux *demux, GstEvent *event)
+{
+  gboolean ok = TRUE;
+
+  for (gint i = 0; i < XP2P_SLOTS; i++)
+    if (demux->tracks[i].pad)
+      ok = gst_pad_push_event (demux->tracks[i].pad, gst_event_ref (event)) && ok;
+  gst_event_unref (event);
+  return ok;
+}
+
+/* What a source of the element is part of: the group of upstream's stream. */
+static guint
+group_of (Xp2pDemux *demux)
+{
+  GstPad *sink = gst_element_get_static_pad (demux->element, "sink");
+  GstEvent *start = gst_pad_get_sticky_event (sink, GST_EVENT_STREAM_START, 0);
+
+  if (start) {
+    demux->have_group = gst_event_parse_group_id (start, &demux->group);
+    gst_event_unref (start);
+  } else if (!demux->have_group) {
+    demux->have_group = TRUE;
+    demux->group = gst_util_group_id_next ();
+  }
+  gst_object_unref (sink);
+  return demux->group;
+}
+
+/* Tells the application and downstream which streams there are. */
+static void
+announce (Xp2pDemux *demux)
+{
+  GstStreamCollection *all = gst_stream_collection_new (NULL);
+
+  for (gint i = 0; i < XP2P_SLOTS; i++)
+    if (demux->tracks[i].stream)
+      gst_stream_collection_add_stream (all, gst_object_ref (demux->tracks[i].stream));
+  push_event (demux, gst_event_new_stream_collection (all));
+  gst_element_post_message (demux->element,
+      gst_message_new_stream_collection (GST_OBJECT (demux->element), all));
+  gst_object_unref (all);
+}
+
+static GstTagList *
+codec_tags (gint slot, GstCaps *caps)
+{
+  GstTagList *tags = gst_tag_list_new_empty ();
+
+  gst_pb_utils_add_codec_description_to_tag_list (tags,
+      slot == XP2P_SLOT_VIDEO ? GST_TAG_VIDEO_CODEC : GST_TAG_AUDIO_CODEC, caps);
+  return tags;
+}
+
+static void
+push_segment (Xp2pDemux *demux, GstPad *pad)
+{
+  GstEvent *event;
+
+  if (demux->segment.format == GST_FORMAT_UNDEFINED)
+    return;
+  event = gst_event_new_segment (&demux->segment);
+  gst_event_set_seqnum (event, demux->seqnum);
+  gst_pad_push_event (pad, event);
+}
+
+void
+xp2p_demux_add (Xp2pDemux *demux, gint slot, const Xp2pFormat *format)
+{
+  gboolean video = slot == XP2P_SLOT_VIDEO;
+  Track *track = &demux->tracks[slot];
+  GstCaps *caps = xp2p_demux_caps (format);
+  GstTagList *tags;
+  GstEvent *event;
+  gchar *name, *id;
+
+  if (!caps) {
+    xp2p_demux_warn (demux, "no caps for a codec");
+    return;
+  }
+  name = g_strdup_printf (video ? "video_%u" : "audio_%u", demux->made[slot]++);
+  track->pad = gst_pad_new_from_static_template (video ? &video_template : &audio_template, name);
+  gst_pad_use_fixed_caps (track->pad);
+  gst_pad_set_active (track->pad, TRUE);
+  GST_DEBUG_OBJECT (demux->element, "%s: %" GST_PTR_FORMAT, name, caps);
+
+  tags = codec_tags (slot, caps);
+  id = gst_pad_create_stream_id (track->pad, demux->element, name);
+  track->stream = gst_stream_new (id, caps,
+      video ? GST_STREAM_TYPE_VIDEO : GST_STREAM_TYPE_AUDIO, GST_STREAM_FLAG_NONE);
+  gst_stream_set_tags (track->stream, tags);
+  event = gst_event_new_stream_start (id);
+  gst_event_set_group_id (event, group_of (demux));
+  gst_event_set_stream (event, track->stream);
+  gst_pad_push_event (track->pad, event);
+  gst_pad_push_event (track->pad, gst_event_new_caps (caps));
+  gst_caps_unref (caps);
+  push_segment (demux, track->pad);
+
+  gst_flow_combiner_add_pad (demux->flows, track->pad);
+  announce (demux);
+  gst_pad_push_event (track->pad, gst_event_new_tag (tags));
+  gst_element_add_pad (demux->element, gst_object_ref (track->pad));
+  g_free (name);
+  g_free (id);
+}
+
+void
+xp2p_demux_change (Xp2pDemux *demux, gint slot, const Xp2pFormat *format)
+{
+  Track *track = &demux->tracks[slot];
+  GstCaps *caps = xp2p_demux_caps (format);
+
+  if (!track->pad || !caps) {
+    g_clear_pointer (&caps, gst_caps_unref);
+    return;
+  }
+  GST_DEBUG_OBJECT (track->pad, "now %" GST_PTR_FORMAT, caps);
+  gst_stream_set_caps (track->stream, caps);
+  gst_pad_push_event (track->pad, gst_event_new_caps (caps));
+  gst_pad_push_event (track->pad, gst_event_new_tag (codec_tags (slot, caps)));
+  gst_caps_unref (caps);
+}
+
+/* Takes a source away. eos: downstream is to know that it ended. */
+static void
+remove_track (Xp2pDemux *demux, gint slot, gboolean eos)
+{
+  Track *track = &demux->tracks[slot];
+
+  if (!track->pad)
+    return;
+  if (eos)
+    gst_pad_push_event (track->pad, gst_event_new_eos ());
+  gst_flow_combiner_remove_pad (demux->flows, track->pad);
+  gst_pad_set_active (track->pad, FALSE);
+  gst_element_remove_pad (demux->element, track->pad);
+  g_clear_object (&track->pad);
+  g_clear_object (&track->stream);
+}
+
+void
+xp2p_demux_remove (Xp2pDemux *demux, gint slot)
+{
+  remove_track (demux, slot, TRUE);
+}
+
+void
+xp2p_demux_segment (Xp2pDemux *demux, GstClockTime start, GstClockTime base)
+{
+  gst_segment_init (&demux->segment, GST_FORMAT_TIME);
+  demux->segment.start = demux->segment.position = start;
+  demux->segment.time = start;
+  demux->segment.base = base;
+  demux->seqnum = gst_util_seqnum_next ();
+  for (gint i = 0; i < XP2P_SLOTS; i++)
+    if (demux->tracks[i].pad)
+      push_segment (demux, demux->tracks[i].pad);
+}
+
+GstFlowReturn
+xp2p_demux_push (Xp2pDemux *demux, gint slot, gconstpointer data, gsize size,
+    GstClockTime pts, GstClockTime dts, gboolean key, gboolean discont)
+{
+  Track *track = &demux->tracks[slot];
+  GstBuffer *buffer;
+
+  if (!track->pad)
+    return GST_FLOW_OK;
+  buffer = gst_buffer_new_allocate (NULL, size, NULL);
+  if (!buffer) {
+    GST_ELEMENT_ERROR (demux->element, RESOURCE, NO_SPACE_LEFT, (NULL),
+        ("no memory for a unit of %" G_GSIZE_FORMAT " bytes", size));
+    return GST_FLOW_ERROR;
+  }
+  gst_buffer_fill (buffer, 0, data, size);
+  GST_BUFFER_PTS (buffer) = pts;
+  GST_BUFFER_DTS (buffer) = dts;
+  if (!key)
+    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+  if (discont)
+    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+  demux->segment.position = dts;
+  return gst_flow_combiner_update_pad_flow (demux->flows, track->pad,
+      gst_pad_push (track->pad, buffer));
+}
+
+void
+xp2p_demux_gap (Xp2pDemux *demux, gint slot, GstClockTime at, GstClockTime length)
+{
+  if (demux->tracks[slot].pad)
+    gst_pad_push_event (demux->tracks[slot].pad, gst_event_new_gap (at, length));
+}
+
+void
+xp2p_demux_complete (Xp2pDemux *demux)
+{
+  gst_element_no_more_pads (demux->element);
+}
+
+void
+xp2p_demux_bitrate (Xp2pDemux *demux, gint slot, guint bits_per_second)
+{
+  if (demux->tracks[slot].pad)
+    gst_pad_push_event (demux->tracks[slot].pad,
+        gst_event_new_tag (gst_tag_list_new (GST_TAG_NOMINAL_BITRATE, bits_per_second, NULL)));
+}
+
+void
+xp2p_demux_warn (Xp2pDemux *demux, const gchar *text)
+{
+  GST_ELEMENT_WARNING (demux->element, STREAM, DEMUX, (NULL), ("%s", text));
+}
+
+/* The sink */
+
+static GstFlowReturn
+chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
+{
+  GstMapInfo map;
+  GstFlowReturn ret;
+
+  if (!gst_buffer_map (buffer, &map, GST_MAP_READ)) {
+    gst_buffer_unref (buffer);
+    GST_ELEMENT_ERROR (parent, RESOURCE, READ, (NULL), ("a buffer cannot be read"));
+    return GST_FLOW_ERROR;
+  }
+  ret = xp2pDemuxData (parent, map.data, map.size,
+      GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DISCONT));
+  gst_buffer_unmap (buffer, &map);
+  gst_buffer_unref (buffer);
+  return ret;
+}
+
+static void
+end_of_stream (Xp2pDemux *demux, GstEvent *eos)
+{
+  if (xp2pDemuxEnd (demux->element)) {
+    push_event (demux, eos);
+    return;
+  }
+  gst_event_unref (eos);
+  GST_ELEMENT_ERROR (demux->element, STREAM, DEMUX,
+      ("The stream has neither pictures nor sound that can be read."),
+      ("end of stream before the first track"));
+}
+
+static gboolean
+sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  Xp2pDemux *demux = gst_pad_get_element_private (pad);
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_SEGMENT:
+    {
+      const GstSegment *segment;
+      gboolean timed;
+
+      gst_event_parse_segment (event, &segment);
+      timed = segment->format == GST_FORMAT_TIME;
+      xp2pDemuxTimed (demux->element, timed);
+      if (timed) { /* FLV's times are upstream's */
+        demux->segment = *segment;
+        demux->seqnum = gst_event_get_seqnum (event);
+        push_event (demux, event);
+      } else {
+        gst_event_unref (event);
+      }
+      return TRUE;
+    }
+    case GST_EVENT_CAPS: /* those of FLV */
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_STREAM_COLLECTION:
+      gst_event_unref (event);
+      return TRUE;
+    case GST_EVENT_FLUSH_STOP:
+      xp2pDemuxFlush (demux->element);
+      gst_flow_combiner_reset (demux->flows);
+      gst_segment_init (&demux->segment, GST_FORMAT_UNDEFINED);
+      return push_event (demux, event);
+    case GST_EVENT_EOS:
+      end_of_stream (demux, event);
+      return TRUE;
+    default:
+      return push_event (demux, event);
+  }
+}
+
+static GstStateChangeReturn
+change_state (GstElement *element, GstStateChange transition)
+{
+  GstStateChangeReturn ret = GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) { /* streaming has ended */
+    GstPad *sink = gst_element_get_static_pad (element, "sink");
+    Xp2pDemux *demux = gst_pad_get_element_private (sink);
+
+    for (gint i = 0; i < XP2P_SLOTS; i++) {
+      remove_track (demux, i, FALSE);
+      demux->made[i] = 0;
+    }
+    gst_flow_combiner_clear (demux->flows);
+    gst_segment_init (&demux->segment, GST_FORMAT_UNDEFINED);
+    demux->have_group = FALSE;
+    xp2pDemuxReset (element);
+    gst_object_unref (sink);
+  }
+  return ret;
+}
+
+/* Making it */
+
+void
+xp2p_demux_class_init (gpointer klass)
+{
+  GstElementClass *element = GST_ELEMENT_CLASS (klass);
+
+  parent_class = g_type_class_peek_parent (klass);
+  gst_pb_utils_init ();
+  gst_element_class_set_static_metadata (element, "X-P2P FLV demuxer", "Codec/Demuxer",
+      "Takes FLV apart: H.264, H.265 (codec id 12 and enhanced), AAC, MP3, G.711, PCM, Opus",
+      "The xp2p project, https://github.com/xp2p/xp2p");
+  gst_element_class_add_static_pad_template (element, &sink_template);
+  gst_element_class_add_static_pad_template (element, &video_template);
+  gst_element_class_add_static_pad_template (element, &audio_template);
+  element->change_state = change_state;
+}
+
+static void
+demux_free (gpointer data)
+{
+  Xp2pDemux *demux = data;
+
+  gst_flow_combiner_free (demux->flows);
+  g_free (demux);
+}
+
+Xp2pDemux *
+xp2p_demux_new (gpointer element)
+{
+  Xp2pDemux *demux = g_new0 (Xp2pDemux, 1);
+  GstPad *sink = gst_pad_new_from_static_template (&sink_template, "sink");
+
+  demux->element = element;
+  demux->flows = gst_flow_combiner_new ();
+  gst_segment_init (&demux->segment, GST_FORMAT_UNDEFINED);
+  g_object_set_data_full (element, "xp2p-demux", demux, demux_free);
+  gst_pad_set_element_private (sink, demux);
+  gst_pad_set_chain_function (sink, chain);
+  gst_pad_set_event_function (sink, sink_event);
+  gst_element_add_pad (element, sink);
+  return demux;
+}
+
+void
+xp2p_demux_init_debug (void)
+{
+  GST_DEBUG_CATEGORY_INIT (xp2pdemux_debug, "xp2pdemux", 0, "X-P2P FLV demuxer");
+}
+
+/* Above flvdemux, which is PRIMARY and knows no H.265 before GStreamer 1.24. */
+gboolean
+xp2p_demux_register (gpointer plugin, GType type)
+{
+  return gst_element_register (plugin, "xp2pdemux", GST_RANK_PRIMARY + 1, type);
+}
