@@ -34,6 +34,8 @@ type Job struct {
 	// Env are additional variables, NAME=VALUE, for the process alone: where secrets
 	// belong. Their values are shown in no message.
 	Env []string
+	// Stdin is the process's standard input; nil: there is none.
+	Stdin *os.File
 	// Dir is where the process runs, and where relative paths begin; "": here.
 	Dir string
 	// Always begins again whenever it ends; else a failure does, Retries times in a row.

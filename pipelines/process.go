@@ -103,6 +103,9 @@ func (r *Runner) start(feeds []io.ReadCloser) (_ *process, err error) {
 	// a crash, and does not wait for a debugger.
 	cmd := exec.Command(program, append([]string{"-e", "-m", "-f", "--no-position"}, words...)...)
 	cmd.Dir = r.job.Dir
+	if r.job.Stdin != nil {
+		cmd.Stdin = r.job.Stdin // not a nil *os.File in an interface
+	}
 	cmd.Env = r.environment()
 	cmd.Stdout, cmd.Stderr = &stream{m: p.monitor}, &stream{m: p.monitor}
 	defer func() { // the child's ends, of which it has its own now
@@ -144,7 +147,9 @@ func (r *Runner) start(feeds []io.ReadCloser) (_ *process, err error) {
 	if watch != nil {
 		p.wg.Go(watch)
 	}
-	r.change(func(st *Status) { st.PID, st.Starts = p.PID(), st.Starts+1 })
+	r.mu.Lock()
+	r.status.PID, r.status.Starts = p.PID(), r.status.Starts+1
+	r.mu.Unlock()
 	return p, nil
 }
 

@@ -92,23 +92,18 @@ func (r *Runner) final(err error, failures int) bool {
 
 // enter changes the state and says so.
 func (r *Runner) enter(s State, err error, retry time.Time) {
-	r.change(func(st *Status) {
-		st.State, st.Since, st.Retry = s, time.Now(), retry
-		if s != StatePlaying && s != StateStarting {
-			st.PID = 0
-		}
-		if err != nil {
-			st.Error, st.Code, st.ErrorAt = err.Error(), codeOf(err), time.Now()
-		}
-	})
-}
-
-func (r *Runner) change(f func(*Status)) {
 	r.mu.Lock()
-	f(&r.status)
-	st := r.status
+	st := &r.status
+	st.State, st.Since, st.Retry = s, time.Now(), retry
+	if s != StatePlaying {
+		st.PID = 0
+	}
+	if err != nil {
+		st.Error, st.Code, st.ErrorAt = err.Error(), codeOf(err), time.Now()
+	}
+	told := *st
 	r.mu.Unlock()
-	r.o.Events(Event{Time: time.Now(), Pipeline: r.job.Name, Type: "state", Status: &st})
+	r.o.Events(Event{Time: time.Now(), Pipeline: r.job.Name, Type: "state", Status: &told})
 }
 
 func (r *Runner) moved(m Motion) {
