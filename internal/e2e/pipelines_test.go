@@ -188,6 +188,24 @@ func TestPipelineMosaic(t *testing.T) {
 	}
 }
 
+// The guide's pipeline of one's own runs as it is printed there.
+func TestPipelineOfTheGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guide/pipelines.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(guide), "```\n# mine")
+	text, _, _ = strings.Cut(text, "```")
+	file := filepath.Join(t.TempDir(), "mine.gst")
+	if err := os.WriteFile(file, []byte("# mine"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir, _ := runPipeline(t, file, "source=file:"+pipelineMedia(t, testmedia.H264AAC), "location=small.mp4", "width=160", "sound=copy")
+	if n := counted(t, filepath.Join(dir, "small.mp4")); n["h264"] != pipelineSeconds*testmedia.FrameRate || n["aac"] == 0 {
+		t.Errorf("%v", n)
+	}
+}
+
 // An RTMP server, which is ffmpeg's, gets what a camera sends.
 func TestPipelineRTMP(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
