@@ -52,6 +52,9 @@ type Config struct {
 	// MayRestart says whether the other side can be signalled now; nil: always.
 	// Without signalling a restart would throw away a path that may come back.
 	MayRestart func() bool
+	// OnRestart is told when the path is silent and another is looked for; nil: nobody.
+	// It must not block.
+	OnRestart func()
 	// OnPath is told of every change of path; nil: nobody. It must not block.
 	OnPath func(Path)
 	// Admit decides on the controlled side whether a peer, whose key is proven by
@@ -70,9 +73,11 @@ type Link struct {
 	agent *ice.Agent
 	ice   *ice.Conn // set by negotiate
 
+	restartMu        sync.Mutex // one restart at a time
 	generation       atomic.Uint32
 	remoteCandidates int // HandleSignal's
 	negotiated       atomic.Bool
+	paired           chan struct{} // one token: a pair was selected; full: it is there already
 
 	pathMu sync.Mutex
 	path   Path
@@ -97,9 +102,13 @@ const (
 // ErrPeerLost says that the peer does not answer on any path any more.
 var ErrPeerLost = errors.New("the peer does not answer any more")
 
+// ErrTLS says that the peer did not accept this side's half of the encryption: its
+// key is not the one that the peer was told of.
+var ErrTLS = errors.New("the peer refused the encryption")
+
 // NewLink prepares a link: from now on the socket knows it by its ID.
 func (s *Socket) NewLink(cfg Config) (*Link, error) {
-	l := &Link{cfg: cfg, sock: s, done: make(chan struct{}), incoming: make(chan *quic.Conn, 1)}
+	l := &Link{cfg: cfg, sock: s, done: make(chan struct{}), paired: make(chan struct{}, 1), incoming: make(chan *quic.Conn, 1)}
 	agent, err := newAgent(s, cfg, l.onBindingRequest)
 	if err != nil {
 		return nil, fmt.Errorf("start ICE: %w", err)
@@ -134,8 +143,16 @@ func (l *Link) registryKey() string {
 
 func (l *Link) onState(s ice.ConnectionState) {
 	switch s {
+	case ice.ConnectionStateConnected:
+		select {
+		case l.paired <- struct{}{}:
+		default:
+		}
 	case ice.ConnectionStateDisconnected:
 		if l.cfg.MayRestart == nil || l.cfg.MayRestart() {
+			if l.cfg.OnRestart != nil {
+				l.cfg.OnRestart()
+			}
 			if err := l.Restart(); err != nil {
 				l.sock.log.Debug("ICE restart", "link", l.cfg.ID, "err", err)
 			}
@@ -256,9 +273,12 @@ func (l *Link) adopt(c *quic.Conn, client *http3.ClientConn) error {
 func connError(err error) error {
 	var app *quic.ApplicationError
 	var idle *quic.IdleTimeoutError
+	var transport *quic.TransportError
 	switch {
 	case errors.As(err, &app) && app.Remote:
 		return fmt.Errorf("the peer closed the link: %w", err)
+	case errors.As(err, &transport) && transport.Remote && transport.ErrorCode.IsCryptoError():
+		return errors.Join(ErrTLS, err)
 	case errors.As(err, &idle):
 		return errors.Join(ErrPeerLost, err)
 	}
