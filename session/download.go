@@ -160,7 +160,7 @@ func (d *Download) Read(b []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	return 0, &Error{"startLocalDownload", DownloadFailed, fmt.Errorf("it broke off at %d of %d bytes (go on from offset %d): %w", at, d.size, at, err)}
+	return 0, &Error{"startLocalDownload", DownloadFailed, fmt.Errorf("it broke off at %d of %d bytes (go on from offset %d): %w", at, d.size, at, broken(err))}
 }
 
 var errDownloadClosed = fmt.Errorf("download: %w", net.ErrClosed)

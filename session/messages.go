@@ -72,7 +72,7 @@ const (
 	// eventsSilence: the camera sends a keep-alive every 10 s; after this long it has
 	// forgotten us.
 	eventsSilence = 25 * time.Second
-	eventsFirst   = time.Second // before asking again, doubling
+	eventsFirst   = time.Second / 4 // before asking again, doubling
 	eventsMost    = time.Minute
 	answerTimeout = 10 * time.Second
 )
@@ -192,9 +192,20 @@ type cameraEvent struct {
 	Level   string `json:"level"`
 }
 
+// parseCameraEvent reads a line. Of a type that it does not know it reads nothing else: what
+// later cameras say must not end the request.
 func parseCameraEvent(line []byte) (e cameraEvent, err error) {
-	if err := json.Unmarshal(line, &e); err != nil {
-		return e, fmt.Errorf("the camera's event cannot be read: %w", err)
+	var kind struct {
+		Type string `json:"type"`
+	}
+	if err = json.Unmarshal(line, &kind); err == nil {
+		switch e.Type = kind.Type; kind.Type {
+		case "message", "level":
+			err = json.Unmarshal(line, &e)
+		}
+	}
+	if err != nil {
+		return cameraEvent{}, fmt.Errorf("the camera's event cannot be read: %w", err)
 	}
 	return e, nil
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/xp2p/xp2p/internal/link"
@@ -78,8 +77,8 @@ func (s *Service) watch(l *link.Link) {
 	err := l.Err()
 	s.unlisten(l)
 	l.Close()
-	if errors.Is(err, net.ErrClosed) {
-		return
+	if s.life.Err() != nil {
+		return // closed by us
 	}
 	s.events.notify(Disconnect, DisconnectDetail{Reason: err.Error(), Code: StreamFailed})
 	s.log.Warn("link lost", "err", err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -38,7 +39,7 @@ func (s *Service) ask(ctx context.Context, op string, failed Code, req *http.Req
 		if lerr := l.Err(); lerr != nil {
 			err = lerr
 		}
-		return nil, &Error{op, failed, err}
+		return nil, &Error{op, failed, broken(err)}
 	}
 	s.events.notify(Parsed, ParsedDetail{res.StatusCode, res.Header})
 	if res.StatusCode != http.StatusOK {
@@ -87,4 +88,13 @@ func channelQuery(channel int, params string) (string, error) {
 		q += "&" + params
 	}
 	return q, nil
+}
+
+// broken is what ended the body of an exchange from outside. QUIC's errors count as
+// net.ErrClosed, which our callers take for their own closing: they stay text.
+func broken(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return errors.New(err.Error())
+	}
+	return err
 }

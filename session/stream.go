@@ -127,7 +127,7 @@ func (st *Stream) finish(err error) error {
 	if first {
 		st.s.events.notify(Disconnect, DisconnectDetail{Reason: err.Error(), Code: StreamFailed})
 	}
-	return &Error{"startP2PStream", StreamFailed, fmt.Errorf("the stream broke: %w", err)}
+	return &Error{"startP2PStream", StreamFailed, fmt.Errorf("the stream broke: %w", broken(err))}
 }
 
 var errStreamClosed = fmt.Errorf("stream: %w", net.ErrClosed)

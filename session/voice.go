@@ -138,7 +138,7 @@ func (v *Voice) await(res *http.Response) {
 	case v.state == voiceAborted:
 		v.reason = errVoiceClosed
 	case err != nil:
-		v.reason = fmt.Errorf("the line broke: %w", err)
+		v.reason = fmt.Errorf("the line broke: %w", broken(err))
 	case v.state == voiceTalking:
 		v.reason = errors.New("the camera does not listen any more")
 	}

@@ -269,20 +269,21 @@ func (l *Link) adopt(c *quic.Conn, client *http3.ClientConn) error {
 	return nil
 }
 
-// connError says in our words why a QUIC connection ended.
+// connError says in our words why a QUIC connection ended. quic-go's own errors count as
+// net.ErrClosed, which here means that this side closed the link: they stay text.
 func connError(err error) error {
 	var app *quic.ApplicationError
 	var idle *quic.IdleTimeoutError
 	var transport *quic.TransportError
 	switch {
 	case errors.As(err, &app) && app.Remote:
-		return fmt.Errorf("the peer closed the link: %w", err)
+		return fmt.Errorf("the peer closed the link: %v", err)
 	case errors.As(err, &transport) && transport.Remote && transport.ErrorCode.IsCryptoError():
-		return errors.Join(ErrTLS, err)
+		return fmt.Errorf("%w: %v", ErrTLS, err)
 	case errors.As(err, &idle):
-		return errors.Join(ErrPeerLost, err)
+		return fmt.Errorf("%w: %v", ErrPeerLost, err)
 	}
-	return err
+	return errors.New(err.Error())
 }
 
 // RoundTrip sends a request to the peer: a Link is an http.RoundTripper.
