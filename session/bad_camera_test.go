@@ -43,7 +43,7 @@ func TestCommandsToABadCamera(t *testing.T) {
 		}
 	}))
 	m := c.module(func(cfg *session.Config) { cfg.CommandTimeout = time.Second })
-	s, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.info(nil)})
+	s, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.Info(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,11 +98,11 @@ func TestLogEvents(t *testing.T) {
 		cfg.Events, cfg.LogEvents = all.add, slog.LevelInfo
 		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	})
-	s, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.info(nil), Events: own.add})
+	s, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.Info(nil), Events: own.add})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.hangUp()
+	c.HangUp()
 	own.waitFor(t, session.LogWarn, nil)
 	s.Close()
 	m.Close()

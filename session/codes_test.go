@@ -22,13 +22,13 @@ func TestCodes(t *testing.T) {
 	}
 	start := func(t *testing.T, c *scripted, info session.StreamInfo) error {
 		if info.XP2PInfo == "" && info.URL == "" {
-			info.XP2PInfo = c.info(nil)
+			info.XP2PInfo = c.Info(nil)
 		}
 		_, err := c.module(nil).StartService(t.Context(), "one", info)
 		return err
 	}
 	service := func(t *testing.T, c *scripted, h http.Handler) *session.Service {
-		c.handle(h)
+		c.Handle(h)
 		return c.service(session.StreamInfo{})
 	}
 	forever := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func TestCodes(t *testing.T) {
 		<-r.Context().Done()
 	})
 	initWith := func(t *testing.T, c *scripted, change func(*session.Config)) error {
-		cfg := session.Config{App: c.rv.App(), Rendezvous: c.rv.URL(), ConnectTimeout: 5 * time.Second}
+		cfg := session.Config{App: c.Rendezvous.App(), Rendezvous: c.Rendezvous.URL(), ConnectTimeout: 5 * time.Second}
 		change(&cfg)
 		m, err := session.Init(t.Context(), cfg)
 		if m != nil {
@@ -57,7 +57,7 @@ func TestCodes(t *testing.T) {
 			return initWith(t, c, func(cfg *session.Config) { cfg.App.OauthID = "" })
 		}},
 		{session.BadArgument, "a service without an id", func(t *testing.T, c *scripted) error {
-			_, err := c.module(nil).StartService(t.Context(), "", session.StreamInfo{XP2PInfo: c.info(nil)})
+			_, err := c.module(nil).StartService(t.Context(), "", session.StreamInfo{XP2PInfo: c.Info(nil)})
 			return err
 		}},
 		{session.BadArgument, "a stream of nonsense", func(t *testing.T, c *scripted) error {
@@ -69,16 +69,16 @@ func TestCodes(t *testing.T) {
 			return start(t, c, session.StreamInfo{XP2PInfo: "XP2PAAAA==%2.4.46"})
 		}},
 		{session.BadXP2PInfo, "one that has expired", func(t *testing.T, c *scripted) error {
-			return start(t, c, session.StreamInfo{XP2PInfo: c.info(func(g *grant.Grant) { g.Expires = time.Now().Add(-time.Hour) })})
+			return start(t, c, session.StreamInfo{XP2PInfo: c.Info(func(g *grant.Grant) { g.Expires = time.Now().Add(-time.Hour) })})
 		}},
 		{session.BadXP2PInfo, "one that was revoked", func(t *testing.T, c *scripted) error {
-			c.refuse.Store(&link.Refusal{Code: -2001, Reason: "revoked"})
+			c.Refuse.Store(&link.Refusal{Code: -2001, Reason: "revoked"})
 			return start(t, c, session.StreamInfo{})
 		}},
 		{session.NotInitialised, "a module that was closed", func(t *testing.T, c *scripted) error {
 			m := c.module(nil)
 			m.Close()
-			_, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.info(nil)})
+			_, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.Info(nil)})
 			return err
 		}},
 		{session.NotInitialised, "reset of a module that was closed", func(t *testing.T, c *scripted) error {
@@ -100,17 +100,17 @@ func TestCodes(t *testing.T) {
 		{session.DeviceVersionTooLow, "a camera of version 1.0.0", func(t *testing.T, c *scripted) error { return start(t, c, session.StreamInfo{MinVersion: "1.0.1"}) }},
 		{session.OK, "a camera that is new enough", func(t *testing.T, c *scripted) error { return start(t, c, session.StreamInfo{MinVersion: "0.9.46"}) }},
 		{session.TransportStarted, "two modules on one port", func(t *testing.T, c *scripted) error {
-			return initWith(t, c, func(cfg *session.Config) { cfg.Port = uint16(c.sock.LocalAddr().Port) })
+			return initWith(t, c, func(cfg *session.Config) { cfg.Port = uint16(c.Socket.LocalAddr().Port) })
 		}},
 		{session.ProbeFailed, "no rendezvous", func(t *testing.T, c *scripted) error {
 			return initWith(t, c, func(cfg *session.Config) { cfg.Rendezvous = "nats://127.0.0.1:1" })
 		}},
 		{session.AlreadyStarted, "two services of one id", func(t *testing.T, c *scripted) error {
 			m := c.module(nil)
-			if _, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.info(nil)}); err != nil {
+			if _, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.Info(nil)}); err != nil {
 				return err
 			}
-			_, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.info(nil)})
+			_, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.Info(nil)})
 			return err
 		}},
 		{session.AlreadyStarted, "two streams", func(t *testing.T, c *scripted) error {
@@ -142,7 +142,7 @@ func TestCodes(t *testing.T) {
 			return err
 		}},
 		{session.StreamFailed, "a camera that is not there", func(t *testing.T, c *scripted) error {
-			return start(t, c, session.StreamInfo{XP2PInfo: c.info(func(g *grant.Grant) { g.Device = "nobody" })})
+			return start(t, c, session.StreamInfo{XP2PInfo: c.Info(func(g *grant.Grant) { g.Device = "nobody" })})
 		}},
 		{session.NoService, "an id that nobody started", func(t *testing.T, c *scripted) error {
 			_, err := c.module(nil).Service("one")
@@ -163,7 +163,7 @@ func TestCodes(t *testing.T) {
 				t.Fatal(err)
 			}
 			pin := other.Pin()
-			c.pin.Store(&pin)
+			c.Pin.Store(&pin)
 			return start(t, c, session.StreamInfo{})
 		}},
 		{session.VoiceFailed, "somebody else talks", func(t *testing.T, c *scripted) error {
@@ -183,7 +183,7 @@ func TestCodes(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			c.hangUp()
+			c.HangUp()
 			_, err = io.ReadAll(d)
 			return err
 		}},
@@ -196,8 +196,8 @@ func TestCodes(t *testing.T) {
 
 func TestPortIsUsed(t *testing.T) {
 	c := newScripted(t, hello)
-	port := uint16(c.sock.LocalAddr().Port)
-	c.sock.Close()
+	port := uint16(c.Socket.LocalAddr().Port)
+	c.Socket.Close()
 	m := c.module(func(cfg *session.Config) { cfg.Port = port })
 	if l := m.NAT().Local; len(l) != 1 || l[0].Port() != port {
 		t.Errorf("the module is at %v, not on port %d", l, port)
@@ -206,6 +206,6 @@ func TestPortIsUsed(t *testing.T) {
 
 func TestKeyFileOfNobody(t *testing.T) {
 	c := newScripted(t, hello)
-	_, err := session.Init(t.Context(), session.Config{App: c.rv.App(), Rendezvous: c.rv.URL(), KeyFile: os.DevNull})
+	_, err := session.Init(t.Context(), session.Config{App: c.Rendezvous.App(), Rendezvous: c.Rendezvous.URL(), KeyFile: os.DevNull})
 	wantCode(t, err, session.BadArgument)
 }

@@ -166,7 +166,7 @@ func TestDownloadBreaksOff(t *testing.T) {
 		{"a size that is none", broken("many", whole[:10], nil)},
 		{"a size below the offset", broken("5", whole[:10], nil)},
 	} {
-		c.handle(tt.handler)
+		c.Handle(tt.handler)
 		d, err := s.StartDownload(t.Context(), session.DownloadRequest{FileName: "f", Offset: 10})
 		if err == nil {
 			_, err = io.Copy(io.Discard, d)
@@ -176,7 +176,7 @@ func TestDownloadBreaksOff(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
-	c.handle(broken("1048576", whole[:1000], func(r *http.Request) { <-r.Context().Done() }))
+	c.Handle(broken("1048576", whole[:1000], func(r *http.Request) { <-r.Context().Done() }))
 	d, err := s.StartDownload(t.Context(), session.DownloadRequest{FileName: "f"})
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestDownloadBreaksOff(t *testing.T) {
 	if _, err := io.ReadFull(d, first); err != nil {
 		t.Fatal(err)
 	}
-	c.hangUp()
+	c.HangUp()
 	more, err := io.ReadAll(d)
 	wantCode(t, err, session.DownloadFailed)
 	got := append(first, more...)
@@ -194,7 +194,7 @@ func TestDownloadBreaksOff(t *testing.T) {
 		t.Errorf("at %d with %d bytes", at, len(got))
 	}
 	d.Close()
-	c.handle(files{"f": whole})
+	c.Handle(files{"f": whole})
 	if d, err = s.StartDownload(t.Context(), session.DownloadRequest{FileName: "f", Offset: at}); err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func TestMessages(t *testing.T) {
 	}
 
 	// On a new link they are opened again, without a word from the caller.
-	c.hangUp()
+	c.HangUp()
 	<-cam.opened
 	cam.lines <- `{"type":"message","id":"2","data":"again"}`
 	if a := <-cam.answers; a != "2: re: again" {

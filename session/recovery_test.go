@@ -36,7 +36,7 @@ func TestServiceRecoversByItself(t *testing.T) {
 	var events eventLog
 	s := c.service(session.StreamInfo{Events: events.add})
 	for round := 1; round <= 3; round++ {
-		c.hangUp()
+		c.HangUp()
 		for events.count(session.Connected) <= round {
 			time.Sleep(time.Millisecond)
 		}
@@ -69,23 +69,23 @@ func TestRecoveryGivesUpWhenRevoked(t *testing.T) {
 	c := newScripted(t, hello)
 	var events eventLog
 	s := c.service(session.StreamInfo{Events: events.add})
-	c.refuse.Store(&link.Refusal{Code: -2001, Reason: "the camera refused: revoked"})
-	c.hangUp()
+	c.Refuse.Store(&link.Refusal{Code: -2001, Reason: "the camera refused: revoked"})
+	c.HangUp()
 	e := events.waitFor(t, session.Disconnect, isFinal)
 	if d := e.Detail.(session.DisconnectDetail); d.Code != session.BadXP2PInfo {
 		t.Errorf("%+v", d)
 	}
-	if n := c.joins.Load(); n != 2 {
+	if n := c.Joins.Load(); n != 2 {
 		t.Errorf("%d joins", n)
 	}
 	// Asked explicitly, it tries once more; and when it is let in again, all is well.
 	_, err := s.SendCommand(t.Context(), "x")
 	wantCode(t, err, session.BadXP2PInfo)
-	c.refuse.Store(nil)
+	c.Refuse.Store(nil)
 	if r, err := s.SendCommand(t.Context(), "x"); err != nil || r.Data != "hello" {
 		t.Errorf("let in again: %+v, %v", r, err)
 	}
-	c.hangUp()
+	c.HangUp()
 	for events.count(session.Connected) < 3 {
 		time.Sleep(time.Millisecond)
 	}
@@ -96,11 +96,11 @@ func TestRecoveryGivesUpWhenExpired(t *testing.T) {
 	c := newScripted(t, hello)
 	var events eventLog
 	expires := time.Now().Add(2 * time.Second) // the token counts in seconds
-	s := c.service(session.StreamInfo{Events: events.add, XP2PInfo: c.info(func(g *grant.Grant) { g.Expires = expires })})
+	s := c.service(session.StreamInfo{Events: events.add, XP2PInfo: c.Info(func(g *grant.Grant) { g.Expires = expires })})
 	time.Sleep(time.Until(expires))
-	c.hangUp()
+	c.HangUp()
 	events.waitFor(t, session.Disconnect, isFinal)
-	if n := c.joins.Load(); n != 1 {
+	if n := c.Joins.Load(); n != 1 {
 		t.Errorf("%d joins: an xp2pInfo that has expired needs no asking", n)
 	}
 	s.Close()
@@ -111,8 +111,8 @@ func TestCloseDuringRecovery(t *testing.T) {
 	c := newScripted(t, hello)
 	var events eventLog
 	s := c.service(session.StreamInfo{Events: events.add})
-	c.refuse.Store(&link.Refusal{Code: -2402, Reason: "busy"})
-	c.hangUp()
+	c.Refuse.Store(&link.Refusal{Code: -2402, Reason: "busy"})
+	c.HangUp()
 	events.waitFor(t, session.Reconnecting, func(e session.Event) bool { return e.Detail.(session.ReconnectDetail).Attempt == 3 })
 	s.Close()
 	_, err := s.StartStream(t.Context(), session.StreamRequest{})
@@ -126,7 +126,7 @@ func TestReset(t *testing.T) {
 	c := newScripted(t, hello)
 	var mod, events eventLog
 	m := c.module(func(cfg *session.Config) { cfg.Events = mod.add })
-	s, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.info(nil), Events: events.add})
+	s, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.Info(nil), Events: events.add})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,10 +148,10 @@ func TestReset(t *testing.T) {
 	}
 
 	// A service that waits for its camera tries at once.
-	c.refuse.Store(&link.Refusal{Code: -2402, Reason: "busy"})
-	c.hangUp()
+	c.Refuse.Store(&link.Refusal{Code: -2402, Reason: "busy"})
+	c.HangUp()
 	events.waitFor(t, session.Reconnecting, func(e session.Event) bool { return e.Detail.(session.ReconnectDetail).Attempt > 1 })
-	c.refuse.Store(nil)
+	c.Refuse.Store(nil)
 	if err := m.Reset(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -168,11 +168,11 @@ func TestResetWithoutRendezvous(t *testing.T) {
 	c := newScripted(t, hello)
 	var mod eventLog
 	m := c.module(func(cfg *session.Config) { cfg.Events, cfg.ConnectTimeout = mod.add, 2*time.Second })
-	s, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.info(nil)})
+	s, err := m.StartService(t.Context(), "one", session.StreamInfo{XP2PInfo: c.Info(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.rv.Close()
+	c.Rendezvous.Close()
 	wantCode(t, m.Reset(t.Context()), session.ProbeFailed)
 	mod.waitFor(t, session.NATError, nil)
 	if r, err := s.SendCommand(t.Context(), "x"); err != nil || r.Data != "hello" {

@@ -158,6 +158,23 @@ func (v *Voice) Format() AudioFormat { return v.format }
 // Done is closed when the camera does not listen any more, for whatever reason.
 func (v *Voice) Done() <-chan struct{} { return v.done }
 
+// Err says why the camera does not listen any more: nil while it does and after an end in
+// order, else what Write would give.
+func (v *Voice) Err() error {
+	select {
+	case <-v.done:
+	default:
+		return nil
+	}
+	v.mu.Lock()
+	reason := v.reason
+	v.mu.Unlock()
+	if reason == nil {
+		return nil
+	}
+	return v.failure()
+}
+
 // Write says b, a piece of an FLV stream that begins with its header. It blocks while the
 // camera is behind. Its error is an *Error of code VoiceFailed when the camera or the
 // line ended it, and wraps net.ErrClosed after Close.

@@ -121,7 +121,7 @@ func TestVoiceIsCutOff(t *testing.T) {
 	}{
 		{"the camera stops to listen", func(_ *scripted, h *listening, _ *session.Service, _ *session.Voice) { close(h.stop) },
 			func(err error) bool { return strings.Contains(err.Error(), "does not listen") }},
-		{"the link goes", func(c *scripted, _ *listening, _ *session.Service, _ *session.Voice) { c.hangUp() },
+		{"the link goes", func(c *scripted, _ *listening, _ *session.Service, _ *session.Voice) { c.HangUp() },
 			func(err error) bool {
 				c, _ := session.CodeOf(err)
 				return c == session.VoiceFailed && !errors.Is(err, net.ErrClosed)
@@ -179,14 +179,14 @@ func TestVoiceRefused(t *testing.T) {
 		{200, "alaw", session.VoiceRequest{Channel: -1}, session.BadArgument, "channel -1"},
 		{200, "alaw", session.VoiceRequest{Params: "%zz"}, session.BadArgument, "%zz"},
 	} {
-		c.handle(answer(tt.status, tt.audio))
+		c.Handle(answer(tt.status, tt.audio))
 		_, err := s.StartVoice(t.Context(), tt.req)
 		wantCode(t, err, tt.want)
 		if err == nil || !strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%d %q: %v", tt.status, tt.audio, err)
 		}
 	}
-	c.handle(newListening())
+	c.Handle(newListening())
 	v, err := s.StartVoice(t.Context(), session.VoiceRequest{})
 	if err != nil {
 		t.Fatalf("afterwards: %v", err)
