@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,14 +140,14 @@ func TestRejoinAtOnceWhenTheNetworkChanges(t *testing.T) {
 func TestWatchAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := map[int]bool{5: true, 6: true, 7: true, 40: true}
-		polls, resets, fail := 0, 0, 2
+		var resets atomic.Int32
+		polls := 0
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			watchAddresses(ctx, func() bool { polls++; return changes[polls] }, func(context.Context) error {
-				resets++
-				if resets <= fail {
+				if resets.Add(1) <= 2 {
 					return errAway
 				}
 				return nil
@@ -154,18 +155,18 @@ func TestWatchAddresses(t *testing.T) {
 		}()
 		time.Sleep(4 * addressPoll)
 		synctest.Wait()
-		if resets != 0 {
+		if resets.Load() != 0 {
 			t.Error("reset without a change")
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if resets != 3 {
-			t.Errorf("%d resets after three changes at once, the first two failed", resets)
+		if n := resets.Load(); n != 3 {
+			t.Errorf("%d resets after three changes at once, the first two failed", n)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if resets != 4 {
-			t.Errorf("%d resets after one more change", resets)
+		if n := resets.Load(); n != 4 {
+			t.Errorf("%d resets after one more change", n)
 		}
 		cancel()
 		<-done

@@ -185,10 +185,12 @@ func (l *Link) Connect(ctx context.Context, remote Signal, hello []byte) error {
 		}
 	}
 	if err != nil {
-		l.close(err)
-		if cause := l.Err(); cause != nil && !errors.Is(cause, net.ErrClosed) {
-			return cause
+		// What ended the connection says more than what that did to the request. But a
+		// refusal came over it while it stood.
+		if cause := l.Err(); cause != nil && !errors.Is(cause, net.ErrClosed) && !errors.As(err, new(*Refusal)) {
+			err = cause
 		}
+		l.close(err)
 		return err
 	}
 	return nil
@@ -327,14 +329,21 @@ func (l *Link) Stats() Stats {
 // Done is closed when the link is.
 func (l *Link) Done() <-chan struct{} { return l.done }
 
-// Err says why the link closed: nil while it stands, net.ErrClosed after Close.
+// Err says why the link closed or is about to, its connection being lost: nil while it
+// stands, net.ErrClosed after Close.
 func (l *Link) Err() error {
 	select {
 	case <-l.done:
 		return l.closeErr
 	default:
-		return nil
 	}
+	l.connMu.Lock()
+	c := l.conn
+	l.connMu.Unlock()
+	if c != nil && c.Context().Err() != nil {
+		return connError(context.Cause(c.Context()))
+	}
+	return nil
 }
 
 // Close ends the link and waits for its goroutines.

@@ -29,6 +29,7 @@ type registry struct {
 	mu      sync.Mutex
 	owner   map[string]string
 	present map[string]*presentDevice
+	closed  bool
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -149,6 +150,9 @@ func (r *registry) set(k string, d *presentDevice, online bool) {
 	d.Online, d.Since = online, time.Now()
 	p := d.Presence
 	r.log.Info("device", "device", p.Product+"/"+p.Device, "online", online)
+	if r.closed {
+		return // a goodbye that came behind close
+	}
 	r.wg.Add(1)
 	go func() { // nothing waits for the store
 		defer r.wg.Done()
@@ -203,6 +207,9 @@ func (r *registry) onList(m *nats.Msg) {
 }
 
 func (r *registry) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
 	r.cancel()
 	r.wg.Wait()
 }
