@@ -143,11 +143,12 @@ func (m *Module) watchNetwork() {
 	if !m.sock.LocalAddr().IP.IsUnspecified() {
 		return
 	}
-	m.wg.Go(func() { watchAddresses(m.life, m.sock.Rescan, m.Reset) })
+	changed := func() bool { return m.sock.Moved() && m.sock.Rescan() }
+	m.wg.Go(func() { watchAddresses(m.life, changed, m.Reset) })
 }
 
-// watchAddresses calls reset whenever rescan reports a change, and again while it fails.
-func watchAddresses(ctx context.Context, rescan func() bool, reset func(context.Context) error) {
+// watchAddresses calls reset whenever changed says so, and again while it fails.
+func watchAddresses(ctx context.Context, changed func() bool, reset func(context.Context) error) {
 	t := time.NewTimer(addressPoll)
 	defer t.Stop()
 	pending := false
@@ -159,7 +160,7 @@ func watchAddresses(ctx context.Context, rescan func() bool, reset func(context.
 		}
 		next := addressPoll
 		switch {
-		case rescan():
+		case changed():
 			pending, next = true, addressSettle
 		case pending:
 			if pending = reset(ctx) != nil; pending {

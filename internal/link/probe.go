@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pion/stun"
@@ -178,4 +179,35 @@ func (s *Socket) HostAddrs() []netip.AddrPort {
 // Rescan looks at the machine's addresses again, which the next gathering of every
 // link then offers, and forgets how servers saw the socket. It says whether the
 // addresses have changed since they were looked at last.
-func (s *Socket) Rescan() (changed bool) { return s.mux.rescan(hostAddrs(s.udp)) }
+func (s *Socket) Rescan() (changed bool) {
+	now := interfaces()
+	s.mu.Lock()
+	s.interfaces = now
+	s.mu.Unlock()
+	return s.mux.rescan(hostAddrs(s.udp))
+}
+
+// Moved says whether something about the machine's interfaces has changed since the
+// last Rescan. It is cheap enough to be asked often.
+func (s *Socket) Moved() bool {
+	now := interfaces()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.interfaces != now
+}
+
+// interfaces is a text that changes with the machine's interfaces and addresses. It costs
+// two questions to the kernel, however many interfaces there are; to ask each for its
+// addresses would cost one for every interface, and each answer would hold all addresses.
+func interfaces() string {
+	var b strings.Builder
+	ifaces, _ := net.Interfaces()
+	for _, i := range ifaces {
+		fmt.Fprintf(&b, "%d %s %s\n", i.Index, i.Name, i.Flags)
+	}
+	addrs, _ := net.InterfaceAddrs()
+	for _, a := range addrs {
+		fmt.Fprintln(&b, a)
+	}
+	return b.String()
+}
