@@ -110,7 +110,7 @@ func runDownload(cmd *cobra.Command, o downloadOptions) error {
 		if at != req.Offset {
 			return fmt.Errorf("%s has changed meanwhile", o.out)
 		}
-		p := newProgress(cmd.ErrOrStderr(), o.json, o.file, at, d.Size())
+		p := newProgress(cmd.ErrOrStderr(), o.json, isTerminal(cmd.ErrOrStderr()), o.file, at, d.Size())
 		defer func() { p.end(err) }()
 		stop := context.AfterFunc(ctx, func() { s.StopDownloads() })
 		defer stop()

@@ -40,10 +40,10 @@ type progressLine struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-func newProgress(out io.Writer, asJSON bool, name string, at, size int64) *progress {
+func newProgress(out io.Writer, asJSON, terminal bool, name string, at, size int64) *progress {
 	p := &progress{out: out, json: asJSON, name: name, began: time.Now(), first: at, at: at, size: size}
-	if !asJSON && isTerminal(out) {
-		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(64))
+	if !asJSON && terminal {
+		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithAutoRefresh(), mpb.WithWidth(64))
 		p.bar = p.bars.AddBar(size,
 			mpb.PrependDecorators(decor.Name(name+" "), decor.CountersKibiByte("% .1f / % .1f")),
 			mpb.AppendDecorators(decor.Percentage(), decor.Name(" "), decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)))

@@ -292,6 +292,57 @@ func TestDownloadCommand(t *testing.T) {
 	is(whole) // a download that was refused leaves the file as it was
 }
 
+// Ctrl-C leaves what has arrived, and says how to go on.
+func TestDownloadEnds(t *testing.T) {
+	v := newVisitor(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Xp2p-Size", "1000000")
+		w.Write(make([]byte, 5000))
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	out := filepath.Join(t.TempDir(), "clip.mp4")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			if st, err := os.Stat(out); err == nil && st.Size() == 5000 {
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	_, _, err := v.run(ctx, nil, "download", "--file", "clip.mp4", "-o", out)
+	if err == nil || err.Error() != "ended at 5000 of 1000000 bytes; --continue fetches the rest" {
+		t.Errorf("ended by Ctrl-C: %v", err)
+	}
+}
+
+// The bar ends with the download, however that ends.
+func TestBarEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		at, n, size  int64
+		err          error
+		wantsPercent string
+	}{
+		{"all", 0, 1 << 20, 1 << 20, nil, "100 %"},
+		{"the rest", 1 << 19, 1 << 19, 1 << 20, nil, "100 %"},
+		{"nothing left", 1 << 20, 0, 1 << 20, nil, "100 %"},
+		{"an empty file", 0, 0, 0, nil, ""},
+		{"half", 0, 1 << 19, 1 << 20, io.ErrUnexpectedEOF, "50 %"},
+	} {
+		var screen bytes.Buffer
+		p := newProgress(&screen, false, true, "clip.mp4", tt.at, tt.size)
+		if n, err := io.Copy(p.writer(io.Discard), io.LimitReader(endless{}, tt.n)); n != tt.n || err != nil {
+			t.Fatal(n, err)
+		}
+		p.end(tt.err)
+		if s := screen.String(); !strings.Contains(s, "clip.mp4") || !strings.Contains(s, tt.wantsPercent) {
+			t.Errorf("%s: %q", tt.name, s)
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	for _, name := range []string{"talk", "download"} {
 		var out bytes.Buffer
