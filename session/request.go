@@ -14,31 +14,22 @@ import (
 	"strconv"
 )
 
-// ask sends a request that may live long and waits for the header of its answer, at most
-// as long as ctx and ConnectTimeout allow. The request's own context, which cancel ends,
+// ask sends a request that may live long and waits for the header of its answer: at most
+// ConnectTimeout for a link, where there is none, and as long again for the answer. The request's own context, which cancel ends,
 // is that of the whole exchange. An answer other than 200 is an error; failed is the
 // code of every failure that has no other.
 func (s *Service) ask(ctx context.Context, op string, failed Code, req *http.Request, cancel context.CancelFunc) (*http.Response, error) {
-	l, err := s.connected(ctx, op)
-	if err != nil {
-		return nil, err
+	res, lost, err := s.askOnce(ctx, op, req, cancel)
+	if lost && req.Method == http.MethodGet {
+		// The link was at its end when it was asked, and there is another one now. What is
+		// not a GET may have had its effect.
+		res, _, err = s.askOnce(ctx, op, req, cancel)
 	}
-	ctx, done := context.WithTimeoutCause(ctx, s.m.cfg.ConnectTimeout, errors.New("the camera did not answer the request"))
-	defer done()
-	stop := context.AfterFunc(ctx, cancel)
-	s.events.notify(Request, RequestDetail{req.Method, req.URL.RequestURI()})
-	res, err := l.RoundTrip(req)
-	if !stop() && err == nil {
-		res.Body.Close()
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		if lerr := l.Err(); lerr != nil {
-			err = lerr
-		}
+	var coded *Error
+	switch {
+	case errors.As(err, &coded):
+		return nil, coded
+	case err != nil:
 		return nil, &Error{op, failed, broken(err)}
 	}
 	s.events.notify(Parsed, ParsedDetail{res.StatusCode, res.Header})
@@ -47,6 +38,33 @@ func (s *Service) ask(ctx context.Context, op string, failed Code, req *http.Req
 		return nil, &Error{op, refusalCode(res.StatusCode, failed), cameraRefusal(res)}
 	}
 	return res, nil
+}
+
+// askOnce sends the request over the link that stands or is made now. lost says that this
+// link ended before it brought an answer.
+func (s *Service) askOnce(ctx context.Context, op string, req *http.Request, cancel context.CancelFunc) (_ *http.Response, lost bool, err error) {
+	l, err := s.connected(ctx, op)
+	if err != nil {
+		return nil, false, err
+	}
+	ctx, done := context.WithTimeoutCause(ctx, s.m.cfg.ConnectTimeout, errors.New("the camera did not answer the request"))
+	defer done()
+	stop := context.AfterFunc(ctx, cancel)
+	s.events.notify(Request, RequestDetail{req.Method, req.URL.RequestURI()})
+	res, err := l.RoundTrip(req)
+	switch stopped := stop(); {
+	case err == nil && stopped:
+		return res, false, nil
+	case err == nil:
+		res.Body.Close()
+		return nil, false, context.Cause(ctx)
+	case ctx.Err() != nil:
+		return nil, false, context.Cause(ctx)
+	}
+	if lerr := l.Err(); lerr != nil {
+		return nil, true, lerr
+	}
+	return nil, false, err
 }
 
 // refusalCode is the code for a camera's no (docs/design/0005, "Status").

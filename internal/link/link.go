@@ -292,13 +292,27 @@ func connError(err error) error {
 // The request's host is ignored.
 func (l *Link) RoundTrip(req *http.Request) (*http.Response, error) {
 	l.connMu.Lock()
-	client := l.client
+	c, client := l.conn, l.client
 	l.connMu.Unlock()
 	if client == nil {
 		return nil, fmt.Errorf("link: %w", net.ErrClosed)
 	}
-	return client.RoundTrip(req)
+	res, err := client.RoundTrip(req)
+	if err != nil {
+		// A connection that ends fails its requests a moment before it says so. Who asks
+		// Err then shall know.
+		t := time.NewTimer(endingGrace)
+		defer t.Stop()
+		select {
+		case <-c.Context().Done():
+		case <-req.Context().Done():
+		case <-t.C:
+		}
+	}
+	return res, err
 }
+
+const endingGrace = 50 * time.Millisecond
 
 // Path is the path in use; the zero Path before there is one.
 func (l *Link) Path() Path {
