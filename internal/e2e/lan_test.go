@@ -30,11 +30,11 @@ func newLANCamera(t *testing.T, name, lan string, by ...string) *lanCamera {
 	return c
 }
 
-// network is two machines with a cable between them: network namespaces a and b
+// cable is two machines with a cable between them: network namespaces a and b
 // with 10.77.0.1 and 10.77.0.2.
-type network struct{ a, b []string } // what begins a command line there
+type cable struct{ a, b []string } // what begins a command line there
 
-func newNetwork(t *testing.T) network {
+func newCable(t *testing.T) cable {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("network namespaces need root; CI runs this test as root")
@@ -53,13 +53,13 @@ func newNetwork(t *testing.T) network {
 		ip("-n", n, "link", "set", "cable", "up")
 	}
 	in := func(n string) []string { return []string{"ip", "netns", "exec", n} }
-	return network{in(names[0]), in(names[1])}
+	return cable{in(names[0]), in(names[1])}
 }
 
 // A viewer on another machine of the network finds the camera, watches and
 // commands it; there is no server anywhere.
 func TestLANBetweenMachines(t *testing.T) {
-	n := newNetwork(t)
+	n := newCable(t)
 	c := newLANCamera(t, "lan", "0.0.0.0:0", n.a...)
 	_, port, _ := strings.Cut(c.at, ":")
 	viewer := func(args ...string) result {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,14 +24,14 @@ import (
 //
 // It implements ice.UDPMux and ice.UniversalUDPMux.
 type stunMux struct {
-	pc    *packetConn
-	addrs []net.Addr // where host candidates are
+	pc *packetConn
 
 	done chan struct{}
 	once sync.Once
 	wg   sync.WaitGroup
 
 	mu       sync.Mutex // guards all below; nothing blocks under it
+	addrs    []net.Addr // where host candidates are
 	conns    map[string]*muxConn
 	pending  map[transactionID]pendingRequest
 	mapped   map[string]*mappedAddr
@@ -234,7 +235,21 @@ func (m *stunMux) RemoveConnByUfrag(ufrag string) {
 }
 
 // GetListenAddresses implements ice.UDPMux.
-func (m *stunMux) GetListenAddresses() []net.Addr { return m.addrs }
+func (m *stunMux) GetListenAddresses() []net.Addr {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.addrs // replaced as a whole, never changed
+}
+
+// rescan takes new addresses and forgets what was learnt with the old ones.
+func (m *stunMux) rescan(addrs []net.Addr) (changed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	same := slices.EqualFunc(m.addrs, addrs, func(a, b net.Addr) bool { return a.String() == b.String() })
+	m.addrs = addrs
+	clear(m.mapped) // who waits for an answer holds its own entry
+	return !same
+}
 
 // Close implements ice.UDPMux.
 func (m *stunMux) Close() error {
