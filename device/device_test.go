@@ -175,11 +175,11 @@ func TestSlowViewer(t *testing.T) {
 	w.Write(header())
 	w.Write(frame(0, 1000, true))
 	var levels []Level
-	slow, err := h.join(ctx, func(l Level) { levels = append(levels, l) })
+	slow, err := h.join(ctx, everything, h.marks, func(l Level) { levels = append(levels, l) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	fast, err := h.join(ctx, nil)
+	fast, err := h.join(ctx, everything, h.marks, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
