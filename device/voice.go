@@ -118,10 +118,7 @@ func (d *Device) serveVoice(w http.ResponseWriter, r *http.Request) {
 	}
 	log := d.log.With("peer", peer.ID, "requester", peer.Requester, "user_args", peer.UserArgs)
 	log.Info("talk begins")
-	err = d.answerVoice(w, r, talk)
-	if cerr := talk.Close(); err == nil {
-		err = cerr
-	}
+	err = errors.Join(d.answerVoice(w, r, talk), talk.Close())
 	log.Info("talk ends", "err", err)
 	if err != nil { // the status is said already: the reason is all there is to add
 		json.NewEncoder(w).Encode(refusal{strconv.Itoa(statusDown), err.Error()})
