@@ -49,12 +49,11 @@ func listen(body io.Reader, sound Sound, talk Talk, heard func()) error {
 			switch {
 			case n > 0:
 				empty = 0 // an error comes again with the next Read
+			case err == io.EOF && p.Buffered() > 0 && p.Stats().Tags == 0:
+				return errGarbled
 			case err == io.EOF && p.Buffered() > 0:
 				return io.ErrUnexpectedEOF
 			case err == io.EOF:
-				if p.Stats().SkippedBytes > 0 && p.Stats().Tags == 0 {
-					return errGarbled
-				}
 				return nil
 			case err != nil:
 				return err

@@ -85,7 +85,7 @@ func (d *Device) play(w http.ResponseWriter, r *streamRequest, what selection) {
 
 // refuseArchive refuses what an archive could not give.
 func refuseArchive(w http.ResponseWriter, err error) {
-	if errors.Is(err, ErrNoRecording) {
+	if errors.Is(err, ErrNoRecording) || errors.Is(err, errOutside) {
 		refuse(w, statusNotFound, err.Error())
 		return
 	}

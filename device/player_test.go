@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,16 +18,32 @@ import (
 
 // screen is what a viewer gets, and when.
 type screen struct {
-	t      *testing.T
+	t     *testing.T
+	began time.Time
+
+	mu     sync.Mutex
 	b      bytes.Buffer
-	began  time.Time
 	paused time.Duration // how long the playback was paused
 }
 
+func (s *screen) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Len()
+}
+
+func (s *screen) wasPaused(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused += d
+}
+
 func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.b.Write(p)
 	// Never more than two seconds ahead of the time that has passed.
-	units := s.units()
+	units := s.parse()
 	if n := len(units); n > 0 {
 		if ahead := units[n-1].DTS - (time.Since(s.began) - s.paused); ahead > 2*time.Second {
 			s.t.Errorf("sent %v ahead of its time", ahead)
@@ -43,10 +60,16 @@ type shown struct {
 	first bool // behind a position
 }
 
-// units reads everything so far and checks what holds for every playback: whole
+func (s *screen) units() []shown {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parse()
+}
+
+// parse reads everything so far and checks what holds for every playback: whole
 // tags, times that do not run backwards, each at the wall-clock time that was
 // recorded, pictures that can be decoded, sound at speed 1 alone.
-func (s *screen) units() (list []shown) {
+func (s *screen) parse() (list []shown) {
 	s.t.Helper()
 	r := flv.NewReader(bytes.NewReader(s.b.Bytes()), flv.Options{Strict: true})
 	var at flv.Position
@@ -196,12 +219,12 @@ func TestPlayerPause(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			p.pause(true)
 			synctest.Wait()
-			sent := s.b.Len()
+			sent := s.size()
 			time.Sleep(time.Minute)
-			if s.b.Len() != sent {
+			if s.size() != sent {
 				t.Error("it went on while it was paused")
 			}
-			s.paused = time.Minute
+			s.wasPaused(time.Minute)
 			p.pause(false)
 		})
 		if v := count(list, demux.Video); v != 250 || took < 68*time.Second {
@@ -300,7 +323,7 @@ func TestPlayerSpeedBack(t *testing.T) {
 			}
 			p.pause(true)
 			time.Sleep(time.Second)
-			s.paused += time.Second
+			s.wasPaused(time.Second)
 			p.setSpeed(4)
 			p.pause(false)
 		})
