@@ -15,8 +15,9 @@ import (
 // keeps of one of its cameras. Its methods may be called at any time from any
 // goroutine; ctx bounds the call, and [PeerFrom] it says for whom it is.
 type Archive interface {
-	// Recordings lists the files that overlap [from, to), in the order of their start.
-	Recordings(ctx context.Context, from, to time.Time) ([]Recording, error)
+	// Recordings lists the files that overlap [from, to), in the order of their start,
+	// the first most of them.
+	Recordings(ctx context.Context, from, to time.Time, most int) ([]Recording, error)
 	// Any says whether there is a recording in [from, to), without listing them.
 	Any(ctx context.Context, from, to time.Time) (bool, error)
 	// OpenFile opens a file that Recordings lists, by its name there. ErrNoRecording:

@@ -62,9 +62,9 @@ func recorded(u *demux.Unit) time.Time {
 	return recordedAt.Add(time.Duration(binary.BigEndian.Uint32(b)) * time.Millisecond)
 }
 
-func (a *memArchive) Recordings(_ context.Context, from, to time.Time) (l []Recording, err error) {
+func (a *memArchive) Recordings(_ context.Context, from, to time.Time, most int) (l []Recording, err error) {
 	for _, r := range a.list {
-		if r.Start.Before(to) && r.End.After(from) {
+		if r.Start.Before(to) && r.End.After(from) && len(l) < most {
 			l = append(l, r)
 		}
 	}
@@ -72,7 +72,7 @@ func (a *memArchive) Recordings(_ context.Context, from, to time.Time) (l []Reco
 }
 
 func (a *memArchive) Any(ctx context.Context, from, to time.Time) (bool, error) {
-	l, err := a.Recordings(ctx, from, to)
+	l, err := a.Recordings(ctx, from, to, 1)
 	return len(l) > 0, err
 }
 

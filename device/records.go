@@ -3,6 +3,7 @@
 package device
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,6 +51,8 @@ const (
 	maxEntries = 1500
 	// spanGap is the longest hole between two files that are listed as one stretch.
 	spanGap = 2 * time.Second
+	// recordingsPage is how many recordings are asked for at once.
+	recordingsPage = 500
 )
 
 // archiveOf finds the archive that a command asks, or refuses it. A list of
@@ -69,65 +72,95 @@ func (d *Device) archiveOf(w http.ResponseWriter, r *innerRequest) Archive {
 	return nil
 }
 
-// recordings lists what a command asks for: an interval, and a type if that is given.
-func (d *Device) recordings(w http.ResponseWriter, r *innerRequest, typeParam string) (list []Recording, ok bool) {
+// recordings calls f for what a command asks for, an interval and a type if that is
+// given, until f has enough. ok is false when the command was refused.
+func (d *Device) recordings(w http.ResponseWriter, r *innerRequest, typeParam string, f func(Recording) (more bool)) (ok bool) {
 	a := d.archiveOf(w, r)
 	if a == nil {
-		return nil, false
+		return false
 	}
 	from, to, err := intervalParams(r.param, 0)
 	if err != nil {
 		refuse(w, statusNotFound, err.Error())
-		return nil, false
+		return false
 	}
 	typ, any := 0, r.param(typeParam) == ""
 	if !any {
 		if typ, err = strconv.Atoi(r.param(typeParam)); err != nil {
 			refuse(w, statusNotFound, fmt.Sprintf("%s %q is not a number", typeParam, r.param(typeParam)))
-			return nil, false
+			return false
 		}
 	}
-	all, err := a.Recordings(r.Context(), from, to)
+	err = eachRecording(r.Context(), a, from, to, func(rec Recording) bool {
+		return !any && rec.Type != typ || f(rec)
+	})
 	if err != nil {
 		refuseArchive(w, err)
-		return nil, false
+		return false
 	}
-	for _, rec := range all {
-		if any || rec.Type == typ {
-			list = append(list, rec)
+	return true
+}
+
+// eachRecording goes through an archive page by page, so that a long list is never
+// in memory at once.
+func eachRecording(ctx context.Context, a Archive, from, to time.Time, f func(Recording) (more bool)) error {
+	for {
+		page, err := a.Recordings(ctx, from, to, recordingsPage)
+		if err != nil {
+			return err
 		}
+		next := from
+		for _, rec := range page {
+			if rec.End.After(next) {
+				next = rec.End
+			}
+			if !f(rec) {
+				return nil
+			}
+		}
+		if len(page) < recordingsPage || !next.After(from) {
+			return nil
+		}
+		from = next
 	}
-	return list, true
 }
 
 func (d *Device) recordIndex(w http.ResponseWriter, r *innerRequest) {
-	list, ok := d.recordings(w, r, "type")
+	spans := []recordSpan{}
+	var last Recording // of the span that is being put together
+	begun := false
+	end := func() {
+		if begun {
+			spans = append(spans, recordSpan{last.Type, unix(last.Start), unix(last.End)})
+		}
+	}
+	ok := d.recordings(w, r, "type", func(rec Recording) bool {
+		if begun && rec.Type == last.Type && rec.Start.Sub(last.End) <= spanGap {
+			if rec.End.After(last.End) {
+				last.End = rec.End
+			}
+			return true
+		}
+		end()
+		last, begun = rec, len(spans) < maxEntries
+		return begun
+	})
 	if !ok {
 		return
 	}
-	spans := []recordSpan{}
-	for i := 0; i < len(list) && len(spans) < maxEntries; {
-		begin, end := list[i], list[i].End
-		for i++; i < len(list) && list[i].Type == begin.Type && list[i].Start.Sub(end) <= spanGap; i++ {
-			if list[i].End.After(end) {
-				end = list[i].End
-			}
-		}
-		spans = append(spans, recordSpan{begin.Type, unix(begin.Start), unix(end)})
-	}
+	end()
 	reply(w, recordIndex{spans})
 }
 
 func (d *Device) fileList(w http.ResponseWriter, r *innerRequest) {
-	list, ok := d.recordings(w, r, "file_type")
-	if !ok {
-		return
-	}
 	files := []fileEntry{}
-	for _, f := range list[:min(len(list), maxEntries)] {
+	ok := d.recordings(w, r, "file_type", func(f Recording) bool {
 		files = append(files, fileEntry{strconv.Itoa(f.Type), f.Name, strconv.FormatInt(f.Size, 10), unix(f.Start), unix(f.End)})
+		return len(files) < maxEntries
+	})
+	if ok {
+		reply(w, fileList{files})
 	}
-	reply(w, fileList{files})
 }
 
 func (d *Device) monthRecord(w http.ResponseWriter, r *innerRequest) {

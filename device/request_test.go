@@ -179,6 +179,44 @@ func TestInnerCommands(t *testing.T) {
 	}
 }
 
+// A list of any length is made page by page, and has an end.
+func TestLongLists(t *testing.T) {
+	const n = 3 * maxEntries
+	a := &memArchive{}
+	for i := range n {
+		at := recordedAt.Add(time.Duration(i) * time.Minute)
+		a.list = append(a.list, Recording{Name: fmt.Sprint(i), Start: at, End: at.Add(time.Minute - time.Duration(i%7/6)*10*time.Second), Type: i % 2})
+	}
+	_, srv := start(t, Config{Channels: []Channel{{Source: newFeed(), Archive: a}}})
+	all := "&start_time=0&end_time=99999999999"
+	var files struct {
+		List []struct {
+			Name string `json:"file_name"`
+		} `json:"file_list"`
+	}
+	_, b := inner(t, srv.URL, "cmd=get_file_list&file_type=1"+all)
+	if err := json.Unmarshal([]byte(b), &files); err != nil || len(files.List) != maxEntries || len(b) > 256<<10 {
+		t.Fatalf("%d files in %d bytes, %v", len(files.List), len(b), err)
+	}
+	for i, f := range files.List {
+		if f.Name != fmt.Sprint(2*i+1) {
+			t.Fatalf("file %d is %s", i, f.Name)
+		}
+	}
+	for i := range a.list {
+		a.list[i].Type = 0
+	}
+	var index struct {
+		List []struct {
+			Start string `json:"start_time"`
+		} `json:"video_list"`
+	}
+	_, b = inner(t, srv.URL, "cmd=get_record_index"+all)
+	if err := json.Unmarshal([]byte(b), &index); err != nil || len(index.List) != n/7+1 { // every seventh ends early
+		t.Fatalf("%d stretches, %v", len(index.List), err)
+	}
+}
+
 func TestMonthParamGivesEveryDay(t *testing.T) {
 	for s, days := range map[string]int{"202402": 29, "202502": 28, "202601": 31, "999912": 31} {
 		first, err := monthParam(s)

@@ -9,8 +9,8 @@ import (
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
 
-// Any must say the same as List does, also of a segment that is still open.
-func TestAny(t *testing.T) {
+// Any and ListFirst must say the same as List does, also of a segment that is still open.
+func TestAnyAndFirst(t *testing.T) {
 	clock := newSimulated()
 	began := clock.now()
 	a := openArchive(t, Config{Storages: []StorageConfig{{Dir: t.TempDir(), Segment: 2 * time.Second}}, Now: clock.now, settle: -1})
@@ -39,6 +39,18 @@ func TestAny(t *testing.T) {
 		}
 		if any, err := a.Any(t.Context(), "cam", from, to); err != nil || any != (len(l) > 0) {
 			t.Errorf("at %v: %v, %v; List has %d", at, any, err, len(l))
+		}
+	}
+	all := list(t, a, "cam")
+	for n := range len(all) + 2 {
+		page, err := a.ListFirst(t.Context(), "cam", time.Time{}, time.Time{}, n)
+		if err != nil || len(page) != min(n, len(all)) {
+			t.Fatalf("the first %d of %d: %d, %v", n, len(all), len(page), err)
+		}
+		for i := range page {
+			if page[i].Path != all[i].Path {
+				t.Errorf("the first %d: %s at %d, want %s", n, page[i].Path, i, all[i].Path)
+			}
 		}
 	}
 	if any, err := a.Any(t.Context(), "other", began, time.Time{}); err != nil || any {

@@ -238,14 +238,14 @@ func scanSegment(rows *sql.Rows, extra ...any) (segmentRow, error) {
 	return s, nil
 }
 
-// segments calls f for every segment that overlaps [from, to) (zero: unbounded) of
-// a camera ("": all), in the order of their start.
-func (x *index) segments(ctx context.Context, camera string, from, to time.Time, f func(camera string, s segmentRow) error) error {
+// segments calls f for the first n segments (noLimit: for all) that overlap [from, to)
+// (zero: unbounded) of a camera ("": all), in the order of their start.
+func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s segmentRow) error) error {
 	lo, hi := bounds(from, to)
 	// A segment is at most an hour or so long, so the index on start can be used; an
 	// endless one (no key picture ever) is the exception that "end" still finds.
 	rows, err := x.r.QueryContext(ctx, `SELECT `+segmentColumns+`, c.name FROM segment s JOIN camera c ON c.id=s.camera
-		WHERE s.state<>2 AND s.start<?2 AND s.end>?1 AND (?3='' OR c.name=?3) ORDER BY s.start, s.id`, lo, hi, camera)
+		WHERE s.state<>2 AND s.start<?2 AND s.end>?1 AND (?3='' OR c.name=?3) ORDER BY s.start, s.id LIMIT ?4`, lo, hi, camera, n)
 	if err != nil {
 		return err
 	}

@@ -278,7 +278,7 @@ func TestFiles(t *testing.T) {
 	run := r.camera.StartRun()
 	began := r.write(run, list)
 	r.flush()
-	files, err := r.shelf.Recordings(t.Context(), began, began.Add(time.Minute))
+	files, err := r.shelf.Recordings(t.Context(), began, began.Add(time.Minute), 100)
 	if err != nil || len(files) < 3 {
 		t.Fatalf("%+v, %v", files, err)
 	}

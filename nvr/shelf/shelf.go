@@ -37,8 +37,8 @@ var _ device.Archive = (*Shelf)(nil)
 func New(a *recorder.Archive, camera string) *Shelf { return &Shelf{a, camera} }
 
 // Recordings implements device.Archive: one per segment.
-func (s *Shelf) Recordings(ctx context.Context, from, to time.Time) ([]device.Recording, error) {
-	segs, err := s.archive.List(ctx, s.camera, from, to)
+func (s *Shelf) Recordings(ctx context.Context, from, to time.Time, most int) ([]device.Recording, error) {
+	segs, err := s.archive.ListFirst(ctx, s.camera, from, to, most)
 	if err != nil {
 		return nil, err
 	}
@@ -117,19 +117,14 @@ func (s *Shelf) Play(ctx context.Context, at time.Time) (device.Cursor, error) {
 	return c, nil
 }
 
-// searchSpans are how far ahead the index is searched for a recording, one after
-// another: usually the next one begins at once, and a list of a month is long.
-var searchSpans = []time.Duration{10 * time.Minute, 24 * time.Hour, 0}
+// searchPage is how many segments are asked for at first: usually it is one of them.
+const searchPage = 4
 
 // search gives the first segment that ends behind from and is accepted.
 // device.ErrNoRecording: there is none.
 func (s *Shelf) search(ctx context.Context, from time.Time, accept func(*recorder.Segment) bool) (*recorder.Segment, error) {
-	for _, span := range searchSpans {
-		var to time.Time
-		if span > 0 {
-			to = from.Add(span)
-		}
-		segs, err := s.archive.List(ctx, s.camera, from, to)
+	for page := searchPage; ; page *= 8 {
+		segs, err := s.archive.ListFirst(ctx, s.camera, from, time.Time{}, page)
 		if err != nil {
 			return nil, err
 		}
@@ -138,8 +133,10 @@ func (s *Shelf) search(ctx context.Context, from time.Time, accept func(*recorde
 				return &segs[i], nil
 			}
 		}
+		if len(segs) < page {
+			return nil, device.ErrNoRecording
+		}
 	}
-	return nil, device.ErrNoRecording
 }
 
 // after gives the segment that comes behind seg.
