@@ -140,7 +140,13 @@ func (d *Device) Viewers() int {
 }
 
 // ServeHTTP serves the requests of reference/xp2p.md §3.
-func (d *Device) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
+func (d *Device) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead { // the mux takes it for GET: a stream to nobody
+		refuse(w, statusNotFound, "no such request: HEAD "+r.URL.Path)
+		return
+	}
+	d.mux.ServeHTTP(w, r)
+}
 
 // enter counts a viewer in; false when there are too many.
 func (d *Device) enter(p Peer) bool {
