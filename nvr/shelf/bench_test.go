@@ -3,9 +3,11 @@
 package shelf
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -112,20 +114,19 @@ func (silent) Open(context.Context) (io.ReadCloser, error) {
 	return r, nil
 }
 
-// BenchmarkPlaybackSeek is a seek over a real link on loopback: from sending
-// playback_seek to having the first key picture of the place that was sought.
-func BenchmarkPlaybackSeek(b *testing.B) {
-	r, began := tenMinutes(b)
+// linked is a service of a device with that archive, over a link on loopback.
+func linked(b *testing.B, a device.Archive) *session.Service {
+	b.Helper()
 	rv, err := server.Start(b.Context(), server.Config{Listen: "127.0.0.1:0", State: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer rv.Close()
-	d, err := device.New(device.Config{Product: "P", Name: "cam", Channels: []device.Channel{{Name: "cam", Source: silent{}, Archive: r.shelf}}})
+	b.Cleanup(func() { rv.Close() })
+	d, err := device.New(device.Config{Product: "P", Name: "cam", Channels: []device.Channel{{Name: "cam", Source: silent{}, Archive: a}}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer d.Close()
+	b.Cleanup(func() { d.Close() })
 	s, err := device.NewServer(d, device.ServeConfig{Rendezvous: rv.URL(), App: rv.App(), KeyFile: filepath.Join(b.TempDir(), "key.pem")})
 	if err != nil {
 		b.Fatal(err)
@@ -133,7 +134,7 @@ func BenchmarkPlaybackSeek(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
-	defer func() { cancel(); <-done }()
+	b.Cleanup(func() { cancel(); <-done })
 	<-ready
 	info, err := s.Issue(grant.AllRights, time.Time{}, "")
 	if err != nil {
@@ -143,11 +144,19 @@ func BenchmarkPlaybackSeek(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer m.Close()
+	b.Cleanup(func() { m.Close() })
 	svc, err := m.StartService(b.Context(), "one", session.StreamInfo{XP2PInfo: info})
 	if err != nil {
 		b.Fatal(err)
 	}
+	return svc
+}
+
+// BenchmarkPlaybackSeek is a seek over a real link on loopback: from sending
+// playback_seek to having the first key picture of the place that was sought.
+func BenchmarkPlaybackSeek(b *testing.B) {
+	r, began := tenMinutes(b)
+	svc := linked(b, r.shelf)
 	st, err := svc.StartStream(b.Context(), session.StreamRequest{
 		Params: fmt.Sprintf("action=playback&channel=0&start_time=%d&end_time=%d", began.Unix(), began.Unix()+600),
 	})
@@ -169,6 +178,48 @@ func BenchmarkPlaybackSeek(b *testing.B) {
 		took = append(took, time.Since(start))
 	}
 	report(b, took)
+}
+
+// inMemory is an archive whose only file is in memory: what the link carries without
+// any disk behind it.
+type inMemory struct {
+	*Shelf
+	file []byte
+}
+
+type memoryFile struct{ *bytes.Reader }
+
+func (memoryFile) Close() error { return nil }
+
+func (m inMemory) OpenFile(context.Context, string) (device.File, error) {
+	return memoryFile{bytes.NewReader(m.file)}, nil
+}
+
+// BenchmarkDownload is the download of a minute of 2 Mbit/s over a real link, from the
+// disk and, to compare, from memory.
+func BenchmarkDownload(b *testing.B) {
+	r, began := tenMinutes(b)
+	files, err := r.shelf.Recordings(b.Context(), began.Add(2*time.Minute), began.Add(3*time.Minute), 1)
+	if err != nil || len(files) != 1 {
+		b.Fatalf("%+v, %v", files, err)
+	}
+	for name, a := range map[string]device.Archive{"disk": r.shelf, "memory": inMemory{r.shelf, make([]byte, files[0].Size)}} {
+		b.Run(name, func(b *testing.B) {
+			client := &http.Client{Transport: linked(b, a)}
+			b.SetBytes(files[0].Size)
+			for b.Loop() {
+				res, err := client.Get("https://camera/ipc.flv?action=download&channel=0&file_name=" + files[0].Name)
+				if err != nil {
+					b.Fatal(err)
+				}
+				n, err := io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+				if err != nil || n != files[0].Size {
+					b.Fatalf("%d bytes of %d, %v", n, files[0].Size, err)
+				}
+			}
+		})
+	}
 }
 
 // keyPictureOf reads up to the first key picture of the stretch that begins at most
