@@ -22,6 +22,12 @@ type Source interface {
 	Open(ctx context.Context) (io.ReadCloser, error)
 }
 
+// KeyFramer is a Source whose encoder can be asked for a key frame at once. It must
+// not block; what it cannot do it leaves.
+type KeyFramer interface {
+	RequestKeyFrame()
+}
+
 // hub reads one source and fans it out. It lives as long as the device; what
 // comes from one opening of the source is one stretch, at whose end the viewers'
 // streams end too, since the next may start with other parameters and times.
@@ -37,6 +43,8 @@ type hub struct {
 	begins  chan struct{} // closed when it does
 	err     error         // why it does not
 	stats   Stats
+	keyAt   time.Time // when the last key frame came
+	askedAt time.Time // when one was asked for last
 }
 
 // Stats counts what a channel's source has delivered.
@@ -117,6 +125,9 @@ func (h *hub) put(t *tag, u *demux.Unit, s flv.Stats) {
 	h.stats.Resyncs = s.Resyncs
 	if t.video && !t.config {
 		h.stats.Frames++
+		if t.key {
+			h.keyAt = time.Now()
+		}
 	}
 	for v := range h.viewers {
 		v.put(t, &h.gop)
@@ -141,16 +152,20 @@ func (h *hub) endStretch(err error) {
 const sourcePatience = 5 * time.Second
 
 // join adds a viewer; it must leave.
-func (h *hub) join(ctx context.Context, onLevel func(Level)) (*viewer, error) {
+func (h *hub) join(ctx context.Context, what selection, marks Watermarks, onLevel func(Level)) (*viewer, error) {
 	ctx, cancel := context.WithTimeout(ctx, sourcePatience)
 	defer cancel()
 	for {
 		h.mu.Lock()
 		if h.live {
-			v := newViewer(h.marks, onLevel)
+			v := newViewer(what, marks, onLevel)
 			v.start(&h.gop)
 			h.viewers[v] = struct{}{}
+			stale := what == everything && (len(h.gop.tags) == 0 || time.Since(h.keyAt) > keyFresh)
 			h.mu.Unlock()
+			if stale {
+				h.requestKeyFrame()
+			}
 			return v, nil
 		}
 		begins := h.begins
@@ -161,6 +176,35 @@ func (h *hub) join(ctx context.Context, onLevel func(Level)) (*viewer, error) {
 			return nil, h.down()
 		}
 	}
+}
+
+const (
+	// keyFresh is how old the kept key frame may be for a new viewer to begin with it
+	// and no other: what is behind it is sent at once, and shown late or in haste.
+	keyFresh = time.Second
+	// keyApart is the least time between two requests for a key frame, each of which
+	// costs the stream's bit rate.
+	keyApart = 500 * time.Millisecond
+)
+
+// requestKeyFrame asks the source for a key frame, unless that was done just now.
+// It reports whether the source can be asked.
+func (h *hub) requestKeyFrame() bool {
+	k, ok := h.src.(KeyFramer)
+	if !ok {
+		return false
+	}
+	h.mu.Lock()
+	now := time.Now()
+	ask := now.Sub(h.askedAt) >= keyApart
+	if ask {
+		h.askedAt = now
+	}
+	h.mu.Unlock()
+	if ask {
+		k.RequestKeyFrame()
+	}
+	return true
 }
 
 // down says why there is no picture.

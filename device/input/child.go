@@ -8,10 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/xp2p/xp2p/internal/launch"
 )
 
 // childFD is where a child writes its FLV: the first of exec.Cmd.ExtraFiles.
@@ -20,59 +21,38 @@ const childFD = 3
 
 // child is a process whose output on childFD is a stream.
 type child struct {
+	*launch.Process
 	name   string
 	out    *os.File
-	stderr *tail
+	stderr *launch.Tail
 	first  []byte // bytes that await took
 
-	kill   func()
 	once   sync.Once
 	closed atomic.Bool
-	exited chan struct{} // closed when the process has been waited for
-	err    error         // how it ended; valid once exited is closed
 }
 
-// outlived is how long a child's own children may keep its stderr open.
-const outlived = time.Second
+// lastWords is how long a child that closed its output may take to exit.
+const lastWords = 2 * time.Second
 
-// startChild runs a program in a process group of its own, which Close kills,
-// as does the kernel when this process dies.
+// startChild runs a program that Close kills.
 func startChild(program string, args []string) (*child, error) {
-	path, err := exec.LookPath(program)
+	path, err := launch.Find(program)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not installed: %s", program, installTools)
+		return nil, err
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close()
-	c := &child{out: r, stderr: new(tail), exited: make(chan struct{})}
+	c := &child{out: r, stderr: new(launch.Tail)}
 	cmd := exec.Command(path, args...)
 	cmd.Stderr = c.stderr
 	cmd.ExtraFiles = []*os.File{w}
-	cmd.WaitDelay = outlived
-	isolate(cmd)
-
-	started := make(chan error)
-	go func() {
-		// The kernel ties a child to the thread that started it, which this
-		// goroutine keeps until the child has gone.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			c.err = cmd.Wait()
-		}
-		close(c.exited)
-	}()
-	if err := <-started; err != nil {
+	if c.Process, err = launch.Start(cmd); err != nil {
 		r.Close()
-		<-c.exited
-		return nil, fmt.Errorf("start %s: %w", program, err)
+		return nil, err
 	}
-	c.kill = func() { killGroup(cmd.Process) }
 	return c, nil
 }
 
@@ -127,33 +107,33 @@ func (c *child) ended(err error) error {
 		return err
 	}
 	select {
-	case <-c.exited:
-	case <-time.After(2 * outlived):
-		c.kill()
-		<-c.exited
+	case <-c.Exited():
+	case <-time.After(lastWords):
+		c.Kill()
+		<-c.Exited()
 	}
 	if c.closed.Load() {
 		return net.ErrClosed
 	}
 	said := c.stderr.String()
-	if c.err == nil && len(said) == 0 {
+	if c.Err() == nil && len(said) == 0 {
 		return io.EOF
 	}
-	if c.err == nil {
+	if c.Err() == nil {
 		return fmt.Errorf("the pipeline ended: %s", said)
 	}
-	if hint := missing(said); hint != "" {
-		return fmt.Errorf("%w: %s: %s", c.err, said, hint)
+	if hint := launch.Missing(said); hint != "" {
+		return fmt.Errorf("%w: %s: %s", c.Err(), said, hint)
 	}
-	return fmt.Errorf("%w: %s", c.err, said)
+	return fmt.Errorf("%w: %s", c.Err(), said)
 }
 
 func (c *child) Close() error {
 	c.once.Do(func() {
 		c.closed.Store(true)
-		c.kill()
+		c.Kill()
 		c.out.Close()
 	})
-	<-c.exited
+	<-c.Exited()
 	return nil
 }

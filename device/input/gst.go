@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/xp2p/xp2p/internal/launch"
 )
 
 // gst is a GStreamer pipeline. Its last element must give FLV, as flvmux
@@ -16,9 +18,9 @@ type gst struct {
 }
 
 func newGst(name, line string, o Options) (*gst, error) {
-	words, err := splitWords(line)
+	words, err := launch.Words(line)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
 	if len(words) == 0 {
 		return nil, fmt.Errorf("%w: gst: needs a launch line", ErrSpec)
@@ -32,7 +34,7 @@ func (g *gst) String() string { return g.name }
 func (g *gst) Open(ctx context.Context) (io.ReadCloser, error) {
 	args := append([]string{"-q"}, g.args...)
 	args = append(args, "!", "fdsink", fmt.Sprintf("fd=%d", childFD))
-	s, err := startChild(gstLaunch, args)
+	s, err := startChild(launch.GStreamer, args)
 	if err != nil {
 		return nil, fmt.Errorf("input %s: %w", g.name, err)
 	}

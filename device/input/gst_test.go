@@ -14,12 +14,13 @@ import (
 
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/h26x"
+	"github.com/xp2p/xp2p/internal/launch"
 )
 
 func needGst(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath(gstLaunch); err != nil {
-		t.Fatalf("%s is not installed: %s", gstLaunch, installTools)
+	if _, err := exec.LookPath(launch.GStreamer); err != nil {
+		t.Fatalf("%s is not installed: %s", launch.GStreamer, launch.InstallTools)
 	}
 }
 
@@ -102,7 +103,7 @@ func TestGstSilent(t *testing.T) {
 func TestGstNotInstalled(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if err := refuse(t, "test:", Options{}); !strings.Contains(err.Error(), "apt-get install") {
-		t.Errorf("without %s: %v", gstLaunch, err)
+		t.Errorf("without %s: %v", launch.GStreamer, err)
 	}
 }
 

@@ -45,27 +45,6 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestSplitWords(t *testing.T) {
-	for line, want := range map[string][]string{
-		"a ! b":                        {"a", "!", "b"},
-		"  a\t!\n b  ":                 {"a", "!", "b"},
-		`filesrc location="a b.mp4"`:   {"filesrc", "location=a b.mp4"},
-		`filesrc location='a "b.mp4'`:  {"filesrc", `location=a "b.mp4`},
-		`filesrc location=a\ b.mp4 ''`: {"filesrc", "location=a b.mp4", ""},
-		"":                             nil,
-	} {
-		got, err := splitWords(line)
-		if err != nil || !cmp.Equal(got, want) {
-			t.Errorf("%q: %q, %v; want %q", line, got, err, want)
-		}
-	}
-	for _, line := range []string{`a "b`, `a 'b`, `a\`} {
-		if got, err := splitWords(line); err == nil {
-			t.Errorf("%q: %q", line, got)
-		}
-	}
-}
-
 func TestTestOptions(t *testing.T) {
 	got, err := parseTest("?width=1280&height=720&fps=30&gop=15&bitrate=2000&audio=alaw&pattern=smpte")
 	want := testOptions{width: 1280, height: 720, fps: 30, gop: 15, bitrate: 2000, audio: "alaw", pattern: "smpte"}
@@ -79,33 +58,6 @@ func TestTestOptions(t *testing.T) {
 	}
 	if got, _ := parseTest("fps=10"); got.gop != 20 {
 		t.Errorf("a GOP of %d at 10 pictures a second", got.gop)
-	}
-}
-
-func TestTail(t *testing.T) {
-	var b tail
-	for range 100 {
-		b.Write([]byte(strings.Repeat("x", 100)))
-	}
-	b.Write([]byte("\n  the  end\xff\n"))
-	if got := b.String(); len(got) > tailSize || !strings.HasSuffix(got, "x the end") {
-		t.Errorf("%d bytes: ...%s", len(got), got[max(0, len(got)-20):])
-	}
-	b.Write([]byte(strings.Repeat("y", 3*tailSize)))
-	if got := b.String(); got != strings.Repeat("y", tailSize) {
-		t.Errorf("%d bytes", len(got))
-	}
-}
-
-func TestMissing(t *testing.T) {
-	for said, want := range map[string]string{
-		`WARNING: erroneous pipeline: no element "x264enc"`: "gstreamer1.0-plugins-ugly",
-		`WARNING: erroneous pipeline: no element "foo"`:     "apt-get install",
-		`WARNING: erroneous pipeline: syntax error`:         "",
-	} {
-		if got := missing(said); want == "" && got != "" || !strings.Contains(got, want) {
-			t.Errorf("%s: %q", said, got)
-		}
 	}
 }
 

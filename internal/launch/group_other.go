@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
 //go:build !linux
 
-package input
+package launch
 
 import (
 	"os"

@@ -1,11 +1,14 @@
-package input
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package launch
 
 import "strings"
 
-const gstLaunch = "gst-launch-1.0"
+// GStreamer is the program that runs a pipeline.
+const GStreamer = "gst-launch-1.0"
 
-// installTools is how Debian and Ubuntu get gst-launch-1.0 and all that test: needs.
-const installTools = "apt-get install -y gstreamer1.0-tools gstreamer1.0-plugins-base " +
+// InstallTools is how Debian and Ubuntu get gst-launch-1.0 and all that test: needs.
+const InstallTools = "apt-get install -y gstreamer1.0-tools gstreamer1.0-plugins-base " +
 	"gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x"
 
 // packages says where the elements come from that pipelines for cameras use most.
@@ -37,9 +40,9 @@ var packages = map[string]string{
 	"matroskademux": "gstreamer1.0-plugins-good",
 }
 
-// missing finds in what gst-launch-1.0 said the element that it lacks and says
+// Missing finds in what gst-launch-1.0 said the element that it lacks and says
 // how to get it; "" when that is not what it complained about.
-func missing(said string) string {
+func Missing(said string) string {
 	_, rest, found := strings.Cut(said, `no element "`)
 	if !found {
 		return ""
@@ -48,5 +51,5 @@ func missing(said string) string {
 	if p, ok := packages[element]; ok {
 		return "apt-get install -y " + p
 	}
-	return "find its package with: apt-file search libgst, or install the usual ones: " + installTools
+	return "find its package with: apt-file search libgst, or install the usual ones: " + InstallTools
 }

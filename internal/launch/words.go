@@ -1,14 +1,17 @@
-package input
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package launch
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
 
-// splitWords cuts a launch line into the words that a shell would hand to
+// Words cuts a launch line into the words that a shell would hand to
 // gst-launch-1.0: blanks separate, single quotes take everything as it is,
 // double quotes and backslashes protect what follows. Nothing is expanded.
-func splitWords(line string) ([]string, error) {
+func Words(line string) ([]string, error) {
 	var words []string
 	var word strings.Builder
 	inWord := false
@@ -42,9 +45,9 @@ func splitWords(line string) ([]string, error) {
 	}
 	switch {
 	case quote != 0:
-		return nil, fmt.Errorf("%w: the launch line has a %c that is not closed", ErrSpec, quote)
+		return nil, fmt.Errorf("the launch line has a %c that is not closed", quote)
 	case escaped:
-		return nil, fmt.Errorf("%w: the launch line ends in a backslash", ErrSpec)
+		return nil, errors.New("the launch line ends in a backslash")
 	}
 	if inWord {
 		words = append(words, word.String())

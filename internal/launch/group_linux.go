@@ -1,4 +1,6 @@
-package input
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package launch
 
 import (
 	"os"
