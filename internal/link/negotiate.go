@@ -60,10 +60,13 @@ func newAgent(s *Socket, cfg Config, onRequest func(local, remote ice.Candidate)
 		if err != nil {
 			return nil, err
 		}
-		urls = append(urls, u)
 		if u.Proto == stun.ProtoTypeTCP {
+			if s.mux.reachesUDP() {
+				continue // each allocation costs both sides memory; this one is for networks without UDP
+			}
 			s.mux.skipSTUN(u.Host, u.Port)
 		}
+		urls = append(urls, u)
 	}
 	now, relay := time.Duration(0), relayHeadStart
 	disconnected, failed, keepalive, check := iceDisconnected, iceFailed, iceKeepalive, iceCheckInterval
