@@ -64,7 +64,7 @@ It prints "nvr ready SOCKET" when it records.`,
 
 // gcPercent keeps the heap small: recording allocates next to nothing, so
 // collecting it more often costs nothing either.
-const gcPercent = 50
+const gcPercent = 25
 
 // runNVR records until ctx ends, then commits what was written. ready is called
 // with the socket's path once everything runs.
