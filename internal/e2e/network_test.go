@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,80 +14,36 @@ import (
 )
 
 // network is a camera's place (with the rendezvous) and a viewer's, and between them a
-// router, each a network namespace:
+// router:
 //
 //	camera 10.77.1.1 ---- 10.77.1.9 router 192.168.77.9 ---- 192.168.77.2 viewer
-type network struct {
-	t                      *testing.T
-	camera, router, viewer string
-}
+type network struct{ machines }
 
-func newNetwork(t *testing.T) *network {
+func newNetwork(t *testing.T) network {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Fatal("network namespaces are for root: run the tests as root or with sudo")
-	}
-	id := fmt.Sprintf("xp2p-%d-", os.Getpid())
-	n := &network{t, id + "camera", id + "router", id + "viewer"}
-	for _, ns := range []string{n.camera, n.router, n.viewer} {
-		n.ip("netns", "add", ns)
-		t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
-		n.ip("-n", ns, "link", "set", "lo", "up")
-	}
-	join := func(ns, dev, addr, peer, far string) {
-		n.ip("link", "add", dev, "netns", ns, "type", "veth", "peer", "name", peer, "netns", n.router)
-		n.ip("-n", ns, "addr", "add", addr, "dev", dev)
-		n.ip("-n", ns, "link", "set", dev, "up")
-		n.ip("-n", n.router, "addr", "add", far, "dev", peer)
-		n.ip("-n", n.router, "link", "set", peer, "up")
-	}
-	join(n.camera, "eth0", "10.77.1.1/24", "wan", "10.77.1.9/24")
-	join(n.viewer, "eth0", "192.168.77.2/24", "lan", "192.168.77.9/24")
-	n.defaultRoute()
-	n.ip("-n", n.camera, "route", "add", "default", "via", "10.77.1.9")
-	tool(t, "iproute2", "ip", "netns", "exec", n.router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+	n := network{newMachines(t, "camera", "router", "viewer")}
+	n.cable(port{"camera", "eth0", "10.77.1.1/24"}, port{"router", "wan", "10.77.1.9/24"})
+	n.cable(port{"viewer", "eth0", "192.168.77.2/24"}, port{"router", "lan", "192.168.77.9/24"})
+	n.route("viewer", "192.168.77.9")
+	n.route("camera", "10.77.1.9")
+	n.forward("router")
 	return n
-}
-
-func (n *network) ip(args ...string) {
-	n.t.Helper()
-	tool(n.t, "iproute2", append([]string{"ip"}, args...)...)
-}
-
-func (n *network) defaultRoute() {
-	n.t.Helper()
-	n.ip("-n", n.viewer, "route", "add", "default", "via", "192.168.77.9")
-}
-
-// rules replaces what the router does to packets.
-func (n *network) rules(nft string) {
-	n.t.Helper()
-	file := filepath.Join(n.t.TempDir(), "rules")
-	if err := os.WriteFile(file, []byte("flush ruleset\n"+nft), 0o600); err != nil {
-		n.t.Fatal(err)
-	}
-	tool(n.t, "nftables", "ip", "netns", "exec", n.router, "nft", "-f", file)
-}
-
-// in prefixes a command with the namespace where it is to run.
-func in(ns string, argv ...string) []string {
-	return append([]string{"ip", "netns", "exec", ns}, argv...)
 }
 
 // start starts a rendezvous and a camera at the camera's place and gives the flags by
 // which the viewer finds them.
-func (n *network) start(file string) []string {
+func (n network) start(file string) []string {
 	n.t.Helper()
 	bin, dir := xp2p(n.t), n.t.TempDir()
-	rv := spawn(n.t, "rendezvous", in(n.camera, bin, "rendezvous", "--listen", "10.77.1.1:4222", "--state", filepath.Join(dir, "rv"), "--log", "info")...)
+	rv := spawn(n.t, "rendezvous", n.on("camera", bin, "rendezvous", "--listen", "10.77.1.1:4222", "--state", filepath.Join(dir, "rv"), "--log", "info")...)
 	at := []string{"--rendezvous", rv.ready("rendezvous ready "), "--app", filepath.Join(dir, "rv", "app.json")}
-	cam := spawn(n.t, "camera", in(n.camera, append([]string{bin, "camera", "--product", product, "--device", "far",
+	cam := spawn(n.t, "camera", n.on("camera", append([]string{bin, "camera", "--product", product, "--device", "far",
 		"--input", "flv:" + file, "--state", filepath.Join(dir, "cam"), "--log", "info"}, at...)...)...)
 	return append(at, "--xp2p-info", cam.ready("camera ready "))
 }
 
-func (n *network) pull(at []string, more ...string) []string {
-	return in(n.viewer, append(append([]string{xp2p(n.t), "pull", "--log", "info"}, at...), more...)...)
+func (n network) pull(at []string, more ...string) []string {
+	return n.on("viewer", append(append([]string{xp2p(n.t), "pull", "--log", "info"}, at...), more...)...)
 }
 
 // natRules makes the router a NAT whose mapping is as the word behind masquerade says.
@@ -108,7 +63,7 @@ func TestKindsOfNAT(t *testing.T) {
 		{"symmetric", natRules("fully-random"), "direct"},
 		{"blocked", natRules("") + dropUDP, "relay"},
 	} {
-		n.rules(tt.rules)
+		n.rules("router", tt.rules)
 		r := run(t, patience, n.pull(at, "--seconds", "2", "--json", "-o", filepath.Join(t.TempDir(), "out.flv"))...)
 		lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
 		var sum struct {
@@ -130,7 +85,7 @@ func TestViewerMoves(t *testing.T) {
 	file := testmedia.FLV(t, testmedia.H264AAC, 4, testmedia.Options{})
 	at := n.start(file)
 	for _, behind := range []struct{ name, rules string }{{"no NAT", ""}, {"a NAT", natRules("")}} {
-		n.rules(behind.rules)
+		n.rules("router", behind.rules)
 		out := filepath.Join(t.TempDir(), "out.flv")
 		p := spawn(t, "pull", n.pull(at, "--seconds", "8", "--json", "-o", out)...)
 		flowing := func() bool {
@@ -139,9 +94,9 @@ func TestViewerMoves(t *testing.T) {
 		}
 		await(t, "a stream", flowing)
 		for i, addr := range []string{"192.168.77.3/24", "192.168.77.2/24"} {
-			n.ip("-n", n.viewer, "addr", "flush", "dev", "eth0")
-			n.ip("-n", n.viewer, "addr", "add", addr, "dev", "eth0")
-			n.defaultRoute()
+			n.in("viewer", "ip", "addr", "flush", "dev", "eth0")
+			n.in("viewer", "ip", "addr", "add", addr, "dev", "eth0")
+			n.route("viewer", "192.168.77.9")
 			await(t, fmt.Sprintf("path %d", i+1), func() bool { return strings.Count(p.stderr.String(), "msg=network nat=") >= i+2 })
 		}
 		if code := p.wait(patience); code != 0 {
