@@ -175,11 +175,11 @@ func (d *Download) Close() error {
 	d.closed = true
 	res := d.res
 	d.mu.Unlock()
+	d.detach() // before Read wakes: whoever it belongs to may start it anew at once
 	d.cancel()
 	if res != nil {
 		res.Body.Close()
 	}
-	d.detach()
 	return nil
 }
 

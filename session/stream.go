@@ -147,11 +147,11 @@ func (st *Stream) Close() error {
 	if first {
 		st.s.events.notify(Closed, nil)
 	}
+	st.detach() // before Read wakes: whoever it belongs to may start the next one at once
 	st.cancel()
 	if res != nil {
 		res.Body.Close()
 	}
-	st.detach()
 	return nil
 }
 
