@@ -15,7 +15,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X github.com/xp2p/xp2p/internal/ver
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 
 # What must build and pass without a C compiler and without GStreamer.
-PURE := $(addprefix ./,$(addsuffix /...,$(wildcard session device demux recorder nvr swarm rendezvous grant discovery control web)))
+PURE := $(addprefix ./,$(addsuffix /...,$(wildcard session device demux recorder nvr swarm rendezvous grant discovery control web pipelines)))
 
 TESTFLAGS := -timeout 10m $(if $(V),-v)
 FUZZTIME ?= 30s

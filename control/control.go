@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/nvr"
+	"github.com/xp2p/xp2p/pipelines"
 	"github.com/xp2p/xp2p/recorder"
 	"github.com/xp2p/xp2p/session"
 )
@@ -35,6 +36,15 @@ type Recordings interface {
 	List(ctx context.Context, camera string, from, to time.Time) ([]recorder.Segment, error)
 	Gaps(ctx context.Context, camera string, from, to time.Time) ([]recorder.Gap, error)
 	Status(ctx context.Context) ([]recorder.StorageStatus, error)
+}
+
+// Pipelines is what the pipeline methods act on: those of the configuration.
+type Pipelines interface {
+	All() []pipelines.Status
+	Status(name string) (pipelines.Status, error)
+	Pipeline(name string) (*pipelines.Pipeline, error)
+	Start(name string) error
+	Stop(ctx context.Context, name string) error
 }
 
 // SystemInfo is the result of system.info.

@@ -24,7 +24,7 @@ const maxCommand = 16 << 10
 
 // methods are the handlers of one connection.
 func (s *Server) methods(c *conn) handler.Map {
-	return handler.Map{
+	m := handler.Map{
 		"system.info":      method(s.systemInfo),
 		"camera.list":      method(s.cameraList),
 		"camera.status":    method(s.cameraStatus),
@@ -33,6 +33,10 @@ func (s *Server) methods(c *conn) handler.Map {
 		"record.list":      method(s.recordList),
 		"events.subscribe": method(c.subscribe),
 	}
+	if s.cfg.Pipelines != nil {
+		s.addPipelineMethods(m)
+	}
+	return m
 }
 
 // assigner finds the handler of a method. One that is unknown gets a handler too:
@@ -89,8 +93,11 @@ func rpcError(method string, err error) error {
 		return already
 	}
 	e := jrpc2.Errorf(jrpc2.SystemError, "%s: %v", method, err)
+	var coder interface{ XP2PCode() int }
 	if code, ok := session.CodeOf(err); ok {
 		e = e.WithData(errorData{code})
+	} else if errors.As(err, &coder) {
+		e = e.WithData(errorData{session.Code(coder.XP2PCode())})
 	}
 	return e
 }

@@ -23,6 +23,7 @@ type Config struct {
 	Path       string // of the socket
 	Cameras    Cameras
 	Recordings Recordings
+	Pipelines  Pipelines    // nil: there are no such methods
 	Logger     *slog.Logger // nil: discarded
 }
 

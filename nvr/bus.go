@@ -11,7 +11,7 @@ import (
 type Event struct {
 	Time time.Time `json:"time"`
 	// Type: "camera.state" (Detail is a CameraStatus), "camera.event" (a session.Event
-	// of a camera reached by xp2pInfo) or "lost" (a LostDetail).
+	// of a camera reached by xp2pInfo), "lost" (a LostDetail), or what Publish was given.
 	Type   string `json:"type"`
 	Camera string `json:"camera,omitempty"`
 	Detail any    `json:"detail,omitempty"`
@@ -72,6 +72,9 @@ func (b *bus) publish(e Event) {
 	e.Time = time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
 	for s := range b.subs {
 		if s.lost > 0 && len(s.c) < cap(s.c)-1 {
 			s.c <- Event{Time: e.Time, Type: "lost", Detail: LostDetail{s.lost}}
@@ -88,6 +91,10 @@ func (b *bus) publish(e Event) {
 		}
 	}
 }
+
+// Publish tells subscribers of something that happened beside the recorder, such as
+// in a pipeline. Time is set by it.
+func (n *NVR) Publish(e Event) { n.bus.publish(e) }
 
 func (b *bus) close() {
 	b.mu.Lock()

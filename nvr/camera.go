@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/demux/flv"
+	"github.com/xp2p/xp2p/device"
 	"github.com/xp2p/xp2p/recorder"
 	"github.com/xp2p/xp2p/session"
 )
@@ -24,6 +25,7 @@ type camera struct {
 	cfg    CameraConfig
 	source source
 	rec    *recorder.CameraRecorder
+	live   *device.Fanout // for whoever watches
 	log    *slog.Logger
 
 	received atomic.Int64 // bytes
@@ -45,7 +47,8 @@ func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &camera{nvr: n, cfg: cfg, rec: rec, log: n.log.With("camera", cfg.Name), state: StateConnecting, since: time.Now()}
+	c := &camera{nvr: n, cfg: cfg, rec: rec, live: device.NewFanout(watchMarks),
+		log: n.log.With("camera", cfg.Name), state: StateConnecting, since: time.Now()}
 	if cfg.URL != "" {
 		c.source = &httpSource{client: &http.Client{Transport: n.http}, url: cfg.URL}
 	} else {
@@ -60,6 +63,7 @@ func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
 // brought no picture.
 func (c *camera) run(ctx context.Context) {
 	defer c.source.close()
+	defer c.live.Close()
 	b := backoff{first: c.nvr.timing.RetryFirst, most: c.nvr.timing.RetryMost}
 	for {
 		before := c.frames.Load()
@@ -95,6 +99,7 @@ func (c *camera) attempt(ctx context.Context) error {
 	}
 	run := c.rec.StartRun()
 	err = c.ingest(ctx, stream, run)
+	c.live.End()
 	stream.Close()
 	cause := causeOf(err)
 	if ctx.Err() != nil {

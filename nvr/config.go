@@ -24,6 +24,7 @@ type Config struct {
 	Web        string // address; accepted and not served by this version
 	Storage    []StorageConfig
 	Cameras    []CameraConfig
+	Pipelines  []PipelineConfig
 }
 
 // StorageConfig is one entry of storage.
@@ -118,6 +119,10 @@ func (c *Config) decode(n *yaml.Node) error {
 			var cam CameraConfig
 			c.Cameras = append(c.Cameras, cam)
 			return c.Cameras[len(c.Cameras)-1].decode(n, key)
+		}),
+		"pipelines": items(func(n *yaml.Node, key string) error {
+			c.Pipelines = append(c.Pipelines, PipelineConfig{})
+			return c.Pipelines[len(c.Pipelines)-1].decode(n, key)
 		}),
 	})
 }
@@ -221,7 +226,7 @@ func (c *Config) resolve(n *yaml.Node, dir string) error {
 			}
 		}
 	}
-	return nil
+	return c.resolvePipelines()
 }
 
 // readInfo takes xp2p-info as the string itself or as the file that holds it.

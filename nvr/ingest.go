@@ -108,6 +108,7 @@ func (in *intake) drain() (tags int, err error) {
 			in.camera.frames.Add(1)
 			in.camera.sawPicture()
 		}
+		in.camera.live.Put(&in.tag, &in.unit)
 		if err := in.run.Write(&in.unit); err != nil {
 			return tags, err
 		}

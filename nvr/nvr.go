@@ -6,6 +6,7 @@
 //	source     where a camera's FLV bytes come from: a peer link or plain http-flv
 //	camera     the loop around it: one attempt, then a pause that grows, then another
 //	ingest     one attempt: bytes -> demux/flv -> recorder.Run, in batches of time
+//	watch      live fan-out: the same stream for others in this process
 //	bus        what happens, for whoever subscribed
 //
 // A stream of 2 Mbit/s costs little to copy and much to wake up for, so streams

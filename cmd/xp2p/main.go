@@ -64,7 +64,7 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 		newRendezvousCommand(), newCameraCommand(),
 		newPullCommand(), newCommandCommand(), newTalkCommand(), newDownloadCommand(),
 		newServeCommand(), newDiscoverCommand(), newGrantCommand(),
-		newNVRCommand(), newCtlCommand(),
+		newNVRCommand(), newCtlCommand(), newPipelineCommand(),
 		newDemoCommand(),
 	)
 	return root

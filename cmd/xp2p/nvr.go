@@ -52,7 +52,7 @@ It prints "nvr ready SOCKET" when it records.`,
 			if err != nil {
 				return badArgument(err)
 			}
-			return runNVR(cmd.Context(), cfg, log, func(socket string) {
+			return runNVR(cmd.Context(), cfg, file, log, func(socket string) {
 				fmt.Fprintln(cmd.OutOrStdout(), "nvr ready", socket)
 			})
 		},
@@ -66,9 +66,9 @@ It prints "nvr ready SOCKET" when it records.`,
 // collecting it more often costs nothing either.
 const gcPercent = 25
 
-// runNVR records until ctx ends, then commits what was written. ready is called
-// with the socket's path once everything runs.
-func runNVR(ctx context.Context, cfg nvr.Config, log *slog.Logger, ready func(socket string)) (err error) {
+// runNVR records until ctx ends, then commits what was written. file is where cfg came
+// from; pipelines run beside it. ready is called with the socket's path once everything runs.
+func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, ready func(socket string)) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -78,16 +78,27 @@ func runNVR(ctx context.Context, cfg nvr.Config, log *slog.Logger, ready func(so
 	if cfg.Control == "" {
 		cfg.Control = filepath.Join(cfg.Storage[0].Dir, "control.sock")
 	}
-	n, err := nvr.Open(cfg, nvr.Options{Logger: log})
+	var n *nvr.NVR
+	jobs, err := pipelineJobs(cfg, filepath.Dir(file), func() watcher { return n })
+	if err != nil {
+		return badArgument(fmt.Errorf("%s: %w", file, err))
+	}
+	n, err = nvr.Open(cfg, nvr.Options{Logger: log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	s, err := control.Listen(control.Config{Path: cfg.Control, Cameras: n, Recordings: n.Archive(), Logger: log})
+	set, err := newPipelineSet(jobs, n, log)
+	if err != nil {
+		return badArgument(err)
+	}
+	defer set.Close()
+	s, err := control.Listen(control.Config{Path: cfg.Control, Cameras: n, Recordings: n.Archive(), Pipelines: set, Logger: log})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	set.Begin()
 	ready(s.Path())
 	<-ctx.Done()
 	return nil

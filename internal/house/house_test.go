@@ -27,14 +27,14 @@ var floors = [][]string{
 	{"demux", "rendezvous", "grant", "discovery", "internal/link"},
 	{"recorder", "swarm", "device"},
 	{"session"},
-	{"nvr", "gstsrc", "gstsink"},
-	{"web", "control", "pipelines"},
+	{"nvr", "gstsrc", "gstsink", "pipelines"},
+	{"web", "control"},
 	{"cmd"},
 }
 
 // pureGo are the parts that must build and pass on a machine without GStreamer
 // and without a C compiler.
-var pureGo = []string{"session", "device", "demux", "recorder", "nvr", "swarm", "rendezvous", "grant", "discovery", "control", "web"}
+var pureGo = []string{"session", "device", "demux", "recorder", "nvr", "swarm", "rendezvous", "grant", "discovery", "control", "web", "pipelines"}
 
 // pkg is what `go list -json` says of a package.
 type pkg struct {
@@ -177,8 +177,10 @@ var rules = []rule{
 		"rendezvous/server alone embeds the servers"},
 	{in("session", "device", "gstsrc", "gstsink", "nvr", "control", "web"), []string{"github.com/nats-io/nats-server", "github.com/pion/turn/v4"}, false,
 		"an application that imports session must not carry a server along"},
-	{only("gstsrc", "gstsink", "pipelines", "internal/gst"), []string{"github.com/go-gst"}, true,
-		"GStreamer stays where the elements and pipelines are; everything else runs without it"},
+	{only("gstsrc", "gstsink", "internal/gst"), []string{"github.com/go-gst"}, true,
+		"GStreamer stays where the elements are; everything else runs without it, pipelines in processes of their own"},
+	{in("pipelines"), []string{module + "nvr", module + "session", module + "device", "net/http"}, false,
+		"pipelines runs processes and is given streams: it serves whoever has some, and a fault of a pipeline cannot reach a recording"},
 	{func(string) bool { return true }, []string{module + "cmd"}, true,
 		"commands are wiring: what another package needs of one belongs into a package of its own"},
 	{in("web"), []string{module + "control"}, false, "web and control both act on the recorder and neither knows the other"},
