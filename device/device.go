@@ -33,12 +33,18 @@ type Config struct {
 
 	silence   time.Duration // replaces maxSilence in tests
 	keepAlive time.Duration // replaces eventsKeepAlive in tests
+	linger    time.Duration // replaces demandLinger in tests
 }
 
 // Channel is one picture of the device.
 type Channel struct {
 	Name   string
 	Source Source
+	// OnDemand: the source is opened when somebody wants to watch, and closed when
+	// nobody did for a while; else it is read all the time.
+	OnDemand bool
+	// Online says whether there is a picture to watch; nil: whether the source delivers.
+	Online func() bool
 	// Archive is what was recorded of it; nil: nothing is.
 	Archive Archive
 }
@@ -60,6 +66,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.keepAlive == 0 {
 		c.keepAlive = eventsKeepAlive
+	}
+	if c.linger == 0 {
+		c.linger = demandLinger
 	}
 	c.Watermarks = c.Watermarks.withDefaults()
 	if c.Logger == nil {
@@ -105,6 +114,7 @@ func New(cfg Config) (*Device, error) {
 	d.ctx, d.cancel = ctx, cancel
 	for i, c := range cfg.Channels {
 		h := newHub(c.Source, cfg.Watermarks, d.log.With("channel", i))
+		h.onDemand, h.linger = c.OnDemand, cfg.linger
 		d.hubs = append(d.hubs, h)
 		d.wg.Add(1)
 		go func() { defer d.wg.Done(); h.run(ctx) }()

@@ -106,8 +106,12 @@ type nvrChannel struct {
 func (d *Device) nvrList(w http.ResponseWriter, _ *innerRequest) {
 	l := make([]nvrChannel, len(d.hubs))
 	for i, h := range d.hubs {
+		_, live := h.snapshot()
+		if f := d.cfg.Channels[i].Online; f != nil {
+			live = f()
+		}
 		online := "0"
-		if _, live := h.snapshot(); live {
+		if live {
 			online = "1"
 		}
 		l[i] = nvrChannel{d.cfg.Channels[i].Name, strconv.Itoa(i), online}

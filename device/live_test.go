@@ -218,3 +218,53 @@ func TestTap(t *testing.T) {
 	}
 	w.Close()
 }
+
+// A source that is opened on demand is closed when nobody watched for a while, and
+// opened again for the next viewer.
+func TestOnDemand(t *testing.T) {
+	f := newFeed()
+	_, srv := start(t, Config{linger: time.Millisecond, Channels: []Channel{{Source: f, OnDemand: true, Online: func() bool { return true }}}})
+	opens := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.opens
+	}
+	if res, err := http.Get(srv.URL + "/command?action=inner_define&cmd=get_nvr_list"); err != nil {
+		t.Fatal(err)
+	} else {
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if !strings.Contains(string(b), `"Online":"1"`) {
+			t.Errorf("%s", b)
+		}
+	}
+	if n := opens(); n != 0 {
+		t.Fatalf("opened %d times, and nobody watches", n)
+	}
+	for round := 1; round <= 2; round++ {
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			w := <-f.w
+			w.Write(header())
+			for i := 0; ; i++ { // until the hub closes its end
+				if _, err := w.Write(frame(i, 100, i%5 == 0)); err != nil {
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		res, err := http.Get(srv.URL + "/ipc.flv?action=live&channel=0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if media, _ := units(t, res.Body, 20); !media[0].Key {
+			t.Error("it does not begin with a key frame")
+		}
+		res.Body.Close()
+		<-closed
+		if n := opens(); n != round {
+			t.Errorf("opened %d times for %d viewers one after the other", n, round)
+		}
+	}
+}
