@@ -50,7 +50,7 @@ func (s *stream) Write(b []byte) (int, error) {
 }
 
 var (
-	errorForm = regexp.MustCompile(`^ERROR: from element ([^:]+): (.*)$`)
+	errorForm = regexp.MustCompile(`^ERROR: from element (\S+): (.*)$`)
 	// What is said of a line that cannot be made into a pipeline.
 	buildForm = regexp.MustCompile(`^(?:WARNING: erroneous pipeline|ERROR: pipeline could not be constructed): (.*?)\.?$`)
 	// messages that come by the hundred and say nothing to people.
@@ -79,8 +79,9 @@ func (m *monitor) read(line string) {
 	m.tail.Write([]byte(line + "\n"))
 }
 
-// elementName is the last part of a path of elements: what a user has written.
-func elementName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+// elementName is the end of a path such as /GstPipeline:pipeline0/GstFileSink:out: what
+// a user has written, or at least knows.
+func elementName(path string) string { return path[strings.LastIndexAny(path, "/:")+1:] }
 
 // said is the first error, or else the end of what was printed. wrong: the line itself
 // cannot be run, now or later.

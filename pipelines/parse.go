@@ -94,8 +94,11 @@ func (p *Pipeline) header(l string) error {
 
 func (p *Pipeline) param(m []string) error {
 	param := Param{Name: m[2], Kind: Kind(m[1]), Default: m[4], Required: m[3] == "", About: m[6]}
-	if p.Param(param.Name) != nil || slices.Contains(builtin, param.Name) {
+	if p.Param(param.Name) != nil {
 		return fmt.Errorf("parameter %s is there already", param.Name)
+	}
+	if slices.Contains(builtin, param.Name) {
+		return fmt.Errorf("parameter %s: what runs the pipeline fills that name in; take another", param.Name)
 	}
 	rest := strings.TrimSpace(m[5])
 	if param.Kind == Int {

@@ -107,7 +107,7 @@ func TestParseMistakes(t *testing.T) {
 		"# a: b\n# int x=9 1..5: y\na b=${x}": "must be a number from 1 to 5",
 		"# a: b\n# text x: y\n#   k: v\na b=${x}":     "line 3: x: only a choice",
 		"# a: b\n# text x: y\n# text x: z\na b=${x}":  "line 3: parameter x is there already",
-		"# a: b\n# text source: y\na b=${source}":     "line 2: parameter source is there already",
+		"# a: b\n# text source: y\na b=${source}":     "line 2: parameter source: what runs the pipeline fills that name in",
 		"# a: b\n# choice x=c: y\n#   d: e\na b=${x}": "must be one of: d",
 		"${each} a":                       "${each} and ${end}",
 		"a ${end} b ${each}":              "${each} and ${end}",
