@@ -12,7 +12,7 @@ import (
 	"github.com/go-gst/go-gst/gst"
 	"github.com/xp2p/xp2p/grant"
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/target"
 	"github.com/xp2p/xp2p/rendezvous"
 	"github.com/xp2p/xp2p/session"
 )

@@ -10,7 +10,7 @@ import "C"
 import (
 	"unsafe"
 
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/target"
 )
 
 //export xp2pSrcSetString

@@ -15,8 +15,8 @@ import (
 	"unsafe"
 
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
 	"github.com/xp2p/xp2p/gstsrc/internal/viewer"
+	"github.com/xp2p/xp2p/internal/gst/target"
 	"github.com/xp2p/xp2p/session"
 )
 
