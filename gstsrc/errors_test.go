@@ -47,22 +47,22 @@ func TestDescribe(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := describe(c.err)
-			if p.kind != c.kind {
-				t.Errorf("kind %d, want %d", p.kind, c.kind)
+			if p.Kind != c.kind {
+				t.Errorf("kind %d, want %d", p.Kind, c.kind)
 			}
-			rest := p.text
+			rest := p.Text
 			for _, h := range c.has {
 				_, after, ok := strings.Cut(rest, h)
 				if !ok {
-					t.Fatalf("%q has no %q where it should", p.text, h)
+					t.Fatalf("%q has no %q where it should", p.Text, h)
 				}
 				rest = after
 			}
-			if p.coded && rest != "" {
-				t.Errorf("%q does not end with the code", p.text)
+			if p.Coded && rest != "" {
+				t.Errorf("%q does not end with the code", p.Text)
 			}
-			if p.debug != c.err.Error() {
-				t.Errorf("debug %q", p.debug)
+			if p.Debug != c.err.Error() {
+				t.Errorf("debug %q", p.Debug)
 			}
 		})
 	}
