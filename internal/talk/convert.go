@@ -31,6 +31,9 @@ func NewConverter(has, want Format) (*Converter, error) {
 	return &Converter{has: has, want: want}, nil
 }
 
+// Want is the format that Convert gives.
+func (c *Converter) Want() Format { return c.want }
+
 // linear says whether a codec is one of samples.
 func linear(c demux.Codec) bool { return c == demux.PCM || c == demux.ALaw || c == demux.MuLaw }
 
