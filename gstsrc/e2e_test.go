@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/target"
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
 

@@ -20,6 +20,7 @@ import (
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/grant"
+	"github.com/xp2p/xp2p/internal/gst/element"
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/session"
 )
@@ -228,7 +229,7 @@ func TestEvents(t *testing.T) {
 		if m.Type() != gst.MessageElement {
 			break
 		}
-		if s := m.GetStructure(); s.Name() == eventName {
+		if s := m.GetStructure(); s.Name() == element.EventName {
 			v := s.Values()
 			got[fmt.Sprint(v["event"], " ", v["subtype"])] = v
 		}

@@ -10,7 +10,8 @@ import "C"
 import (
 	"unsafe"
 
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/element"
+	"github.com/xp2p/xp2p/internal/gst/target"
 )
 
 //export xp2pSrcSetString
@@ -56,19 +57,19 @@ func xp2pSrcSetURI(src C.gpointer, uri *C.gchar) *C.gchar {
 
 //export xp2pSrcStats
 func xp2pSrcStats(src C.gpointer) *C.GstStructure {
-	st := newStructure("application/x-xp2p-stats")
+	st := element.NewStructure("application/x-xp2p-stats")
 	rx, _ := of(unsafe.Pointer(src)).state.running()
 	if rx == nil {
-		return st.c
+		return (*C.GstStructure)(st.Pointer())
 	}
 	s := rx.Stats()
-	st.set("bytes", s.Bytes)
-	st.set("buffers", s.Chunks)
-	st.set("connections", s.Connections)
-	st.set("retries", s.Retries)
-	st.set("damaged", s.Damaged)
+	st.Set("bytes", s.Bytes)
+	st.Set("buffers", s.Chunks)
+	st.Set("connections", s.Connections)
+	st.Set("retries", s.Retries)
+	st.Set("damaged", s.Damaged)
 	if s.Path != "" {
-		st.set("path", s.Path)
+		st.Set("path", s.Path)
 	}
-	return st.c
+	return (*C.GstStructure)(st.Pointer())
 }

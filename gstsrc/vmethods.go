@@ -15,8 +15,9 @@ import (
 	"unsafe"
 
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
 	"github.com/xp2p/xp2p/gstsrc/internal/viewer"
+	"github.com/xp2p/xp2p/internal/gst/element"
+	"github.com/xp2p/xp2p/internal/gst/target"
 	"github.com/xp2p/xp2p/session"
 )
 
@@ -28,18 +29,18 @@ var newDialer = func(t target.Target, logger *slog.Logger) receiver.Dialer { ret
 //
 //export xp2pSrcStart
 func xp2pSrcStart(src C.gpointer) C.gboolean {
-	element := unsafe.Pointer(src)
-	s := of(element)
+	ptr := unsafe.Pointer(src)
+	s := of(ptr)
 	v := s.settings.get()
-	t, err := target.Resolve(v.Properties, getenv)
+	t, err := target.Resolve(v.Properties, element.Getenv)
 	if err != nil {
-		postError(element, err)
+		postError(ptr, err)
 		return C.FALSE
 	}
 	o := v.options()
 	o.Params = t.Params
-	o.Events = func(e session.Event) { postEvent(element, e) }
-	s.state.begin(receiver.New(newDialer(t, logger), o))
+	o.Events = func(e session.Event) { element.PostEvent(ptr, e) }
+	s.state.begin(receiver.New(newDialer(t, element.Logger), o))
 	return C.TRUE
 }
 
@@ -68,8 +69,8 @@ func xp2pSrcPause(src C.gpointer, on C.gboolean) {
 //
 //export xp2pSrcCreate
 func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
-	element := unsafe.Pointer(src)
-	st := &of(element).state
+	ptr := unsafe.Pointer(src)
+	st := &of(ptr).state
 	rx, ctx := st.running()
 	if rx == nil || ctx == nil {
 		return C.GST_FLOW_FLUSHING
@@ -85,14 +86,14 @@ func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 		}
 		return C.XP2P_FLOW_PAUSED
 	default:
-		postError(element, err)
+		postError(ptr, err)
 		return C.GST_FLOW_ERROR
 	}
 	if c.Restart {
 		C.xp2p_src_restart_clock(src, C.GstClockTime(c.Time))
 	}
 	if *out = newBuffer(&c); *out == nil {
-		postError(element, errors.New("out of memory for a buffer"))
+		postError(ptr, errors.New("out of memory for a buffer"))
 		return C.GST_FLOW_ERROR
 	}
 	return C.GST_FLOW_OK
@@ -118,12 +119,4 @@ func gbool(b bool) C.gboolean {
 		return C.TRUE
 	}
 	return C.FALSE
-}
-
-// getenv asks the process's environment as it is now. Go's own copy is from when
-// the plugin was loaded, and a program may set a variable after that.
-func getenv(key string) string {
-	k := cString(key)
-	defer C.g_free(C.gpointer(unsafe.Pointer(k)))
-	return C.GoString((*C.char)(C.g_getenv((*C.gchar)(unsafe.Pointer(k)))))
 }

@@ -81,6 +81,17 @@ func refusalCode(status int, failed Code) Code {
 // maxRefusal bounds what is read of a camera's reason.
 const maxRefusal = 4 << 10
 
+// Refusal is a camera's no to a request: an Error wraps it, whose code says less than
+// Status does.
+type Refusal struct {
+	Status int // of HTTP, and of get_device_st (docs/design/0005, "Status"): 405 is too many
+	Reason string
+}
+
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("the camera refused with status %d: %s", r.Status, r.Reason)
+}
+
 // cameraRefusal is a camera's no to a request, in words.
 func cameraRefusal(res *http.Response) error {
 	var r struct {
@@ -90,7 +101,7 @@ func cameraRefusal(res *http.Response) error {
 	if json.Unmarshal(b, &r) != nil || r.Error == "" {
 		r.Error = http.StatusText(res.StatusCode)
 	}
-	return fmt.Errorf("the camera refused with status %d: %s", res.StatusCode, r.Error)
+	return &Refusal{Status: res.StatusCode, Reason: r.Error}
 }
 
 // channelQuery is the query "channel=N" with further parameters behind it.

@@ -185,6 +185,10 @@ func TestVoiceRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%d %q: %v", tt.status, tt.audio, err)
 		}
+		var no *session.Refusal
+		if errors.As(err, &no) != (tt.status != 200) || no != nil && no.Status != tt.status {
+			t.Errorf("%d: the status that can be read is %+v", tt.status, no)
+		}
 	}
 	c.Handle(newListening())
 	v, err := s.StartVoice(t.Context(), session.VoiceRequest{})

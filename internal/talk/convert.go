@@ -10,24 +10,29 @@ import (
 	"github.com/xp2p/xp2p/demux/g711"
 )
 
-// converter turns sound of one format into another of the same rate. Its buffers are
+// Converter turns sound of one format into another of the same rate. Its buffers are
 // used again by the next call.
-type converter struct {
+type Converter struct {
 	has, want Format
 	pcm, out  []byte
 }
 
 var errConvert = errors.New("no conversion")
 
-func newConverter(has, want Format) (*converter, error) {
+// NewConverter fails where a resampler or an AAC coder is needed. Two channels are mixed
+// to one.
+func NewConverter(has, want Format) (*Converter, error) {
 	if has == want {
-		return &converter{has: has, want: want}, nil
+		return &Converter{has: has, want: want}, nil
 	}
 	if !linear(has.Codec) || !linear(want.Codec) || has.Rate != want.Rate || has.Channels != want.Channels && (has.Channels != 2 || want.Channels != 1) {
 		return nil, errConvert
 	}
-	return &converter{has: has, want: want}, nil
+	return &Converter{has: has, want: want}, nil
 }
+
+// Want is the format that Convert gives.
+func (c *Converter) Want() Format { return c.want }
 
 // linear says whether a codec is one of samples.
 func linear(c demux.Codec) bool { return c == demux.PCM || c == demux.ALaw || c == demux.MuLaw }
@@ -39,7 +44,9 @@ func law(c demux.Codec) g711.Law {
 	return g711.ALaw
 }
 
-func (c *converter) convert(b []byte) []byte {
+// Convert gives the same sound in the wanted format; b holds whole samples. What it gives
+// is valid until the next call, and may be b.
+func (c *Converter) Convert(b []byte) []byte {
 	if c.has == c.want {
 		return b
 	}

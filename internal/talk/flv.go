@@ -16,7 +16,7 @@ func openFLV(r io.Reader, want Format, o Options) *Source {
 	in := flv.NewReader(r, flv.Options{})
 	var tag flv.Tag
 	var u demux.Unit
-	var conv *converter
+	var conv *Converter
 	heard := false
 	return &Source{func() (*demux.Unit, error) {
 		for {
@@ -48,11 +48,11 @@ func openFLV(r io.Reader, want Format, o Options) *Source {
 				has.Channels = max(has.Channels, 1)
 			}
 			if conv == nil || conv.has != has {
-				if conv, err = newConverter(has, want); err != nil {
+				if conv, err = NewConverter(has, want); err != nil {
 					return nil, &FormatError{Name: o.Name, Has: has, Want: want}
 				}
 			}
-			u.Codec, u.Rate, u.Channels, u.Data = want.Codec, want.Rate, want.Channels, conv.convert(u.Data)
+			u.Codec, u.Rate, u.Channels, u.Data = want.Codec, want.Rate, want.Channels, conv.Convert(u.Data)
 			if len(u.Data) == 0 {
 				continue
 			}

@@ -101,7 +101,7 @@ const frame = 40 * time.Millisecond
 
 // openRaw cuts a stream of samples into frames.
 func openRaw(r io.Reader, has, want Format, o Options) (*Source, error) {
-	conv, err := newConverter(has, want)
+	conv, err := NewConverter(has, want)
 	if err != nil {
 		return nil, &FormatError{Name: o.Name, Has: has, Want: want}
 	}
@@ -122,7 +122,7 @@ func openRaw(r io.Reader, has, want Format, o Options) (*Source, error) {
 			return nil, err
 		}
 		u = demux.Unit{Kind: demux.Audio, Codec: want.Codec, Key: true, Rate: want.Rate, Channels: want.Channels,
-			DTS: time.Duration(samples) * time.Second / time.Duration(has.Rate), Data: conv.convert(buf[:n])}
+			DTS: time.Duration(samples) * time.Second / time.Duration(has.Rate), Data: conv.Convert(buf[:n])}
 		samples += int64(n / sample)
 		return &u, nil
 	}}, nil

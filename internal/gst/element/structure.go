@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-package gstsrc
+package element
 
 /*
 #include <stdlib.h>
@@ -17,18 +17,22 @@ import (
 	"unsafe"
 )
 
-// structure is a GstStructure in the making.
-type structure struct{ c *C.GstStructure }
+// Structure is a GstStructure in the making.
+type Structure struct{ c *C.GstStructure }
 
-func newStructure(name string) structure {
+// NewStructure makes an empty one. Whoever takes it from Pointer frees it.
+func NewStructure(name string) Structure {
 	n := cString(name)
 	defer C.free(unsafe.Pointer(n))
-	return structure{C.gst_structure_new_empty(n)}
+	return Structure{C.gst_structure_new_empty(n)}
 }
 
-// set sets a field to a value of one of the types below; another is written as
+// Pointer is the *GstStructure.
+func (s Structure) Pointer() unsafe.Pointer { return unsafe.Pointer(s.c) }
+
+// Set sets a field to a value of one of the types below; another is written as
 // its JSON text.
-func (s structure) set(field string, value any) {
+func (s Structure) Set(field string, value any) {
 	f := cString(field)
 	defer C.free(unsafe.Pointer(f))
 	switch v := value.(type) {
@@ -55,13 +59,13 @@ func (s structure) set(field string, value any) {
 		}
 	default:
 		if b, err := json.Marshal(v); err == nil {
-			s.set(field, string(b))
+			s.Set(field, string(b))
 		}
 	}
 }
 
 // setInteger prefers a gint, which is what programs look for.
-func (s structure) setInteger(f *C.gchar, v int64) {
+func (s Structure) setInteger(f *C.gchar, v int64) {
 	if v >= math.MinInt32 && v <= math.MaxInt32 {
 		C.xp2p_structure_set_int(s.c, f, C.gint(v))
 	} else {
@@ -69,20 +73,20 @@ func (s structure) setInteger(f *C.gchar, v int64) {
 	}
 }
 
-// setAll sets a field for each member of v's JSON object; v that is no object
+// SetAll sets a field for each member of v's JSON object; v that is no object
 // becomes the field "detail".
-func (s structure) setAll(v any) {
+func (s Structure) SetAll(v any) {
 	b, err := json.Marshal(v)
 	if err != nil || v == nil {
 		return
 	}
 	var object map[string]any
 	if json.Unmarshal(b, &object) != nil {
-		s.set("detail", v)
+		s.Set("detail", v)
 		return
 	}
 	for _, k := range slices.Sorted(maps.Keys(object)) {
-		s.set(k, object[k])
+		s.Set(k, object[k])
 	}
 }
 

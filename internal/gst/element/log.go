@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-package gstsrc
+package element
 
 /*
+#cgo pkg-config: gstreamer-1.0
 #include <stdlib.h>
 #include "log.h"
 */
@@ -18,11 +19,12 @@ import (
 	"unsafe"
 )
 
-// logger writes what the parts below say into GStreamer's log, category "xp2p":
+// Logger writes what the parts below say into GStreamer's log, category "xp2p":
 // GST_DEBUG=xp2p:5.
-var logger = slog.New(&gstHandler{})
+var Logger = slog.New(&gstHandler{})
 
-func initLog() { C.xp2p_log_init() }
+// InitLog makes the category known. Each element calls it when it registers.
+func InitLog() { C.xp2p_log_init() }
 
 // gstHandler is a slog.Handler. Its text is that of slog's own text handler,
 // without time and level, which GStreamer writes itself.

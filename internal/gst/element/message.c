@@ -4,7 +4,7 @@
 
 void
 xp2p_post_error (gpointer element, gint resource_error, gboolean has_code,
-    gint code, const gchar *text, const gchar *debug)
+    gint code, const gchar *function, const gchar *text, const gchar *debug)
 {
   GstStructure *details = NULL;
 
@@ -12,7 +12,7 @@ xp2p_post_error (gpointer element, gint resource_error, gboolean has_code,
     details = gst_structure_new ("xp2p-error", "code", G_TYPE_INT, code, NULL);
   gst_element_message_full_with_details (element, GST_MESSAGE_ERROR,
       GST_RESOURCE_ERROR, resource_error, g_strdup (text), g_strdup (debug),
-      "xp2psrc", "receive", 0, details);
+      "xp2p", function, 0, details);
 }
 
 void

@@ -7,9 +7,9 @@
 #include <gst/gst.h>
 
 /* Posts an error of the RESOURCE domain, with the X-P2P code in its details
- * where has_code is set. */
+ * where has_code is set. function is where it happened, for the debug text. */
 void xp2p_post_error (gpointer element, gint resource_error, gboolean has_code,
-    gint code, const gchar *text, const gchar *debug);
+    gint code, const gchar *function, const gchar *text, const gchar *debug);
 
 /* Posts structure, which it takes. */
 void xp2p_post_structure (gpointer element, GstStructure *structure);
