@@ -77,6 +77,9 @@ type link struct {
 }
 
 func (l *link) Stream(ctx context.Context, params string) (io.ReadCloser, error) {
+	if isDownload(params) {
+		return l.download(ctx, params)
+	}
 	st, err := l.s.StartStream(ctx, session.StreamRequest{Params: params})
 	if err != nil {
 		return nil, err
