@@ -47,7 +47,7 @@ func xp2pSrcGetNumber(src C.gpointer, id C.guint) C.gint64 {
 //export xp2pSrcSetURI
 func xp2pSrcSetURI(src C.gpointer, uri *C.gchar) *C.gchar {
 	s := C.GoString((*C.char)(uri))
-	if _, err := target.ParseURI(s); err != nil {
+	if err := target.Check(s); err != nil {
 		return (*C.gchar)(C.CString(err.Error()))
 	}
 	of(unsafe.Pointer(src)).settings.setString(C.XP2P_PROP_LOCATION, s)
@@ -66,9 +66,13 @@ func xp2pSrcStats(src C.gpointer) *C.GstStructure {
 	st.set("buffers", s.Chunks)
 	st.set("connections", s.Connections)
 	st.set("retries", s.Retries)
+	st.set("bitrate", s.Bitrate)
 	st.set("damaged", s.Damaged)
 	if s.Path != "" {
 		st.set("path", s.Path)
+		st.set("rtt", uint64(s.Link.RTT))
+		st.set("packets-sent", s.Link.PacketsSent)
+		st.set("packets-lost", s.Link.PacketsLost)
 	}
 	return st.c
 }
