@@ -3,6 +3,7 @@
 package gstsrc
 
 /*
+#include "message.h"
 #include "source.h"
 */
 import "C"
@@ -19,15 +20,10 @@ import (
 )
 
 // Position is the subtype of the event that says where a playback is: with the
-// start, each seek, each gap of the recordings and each change of speed.
+// start, each seek, each gap of the recordings and each change of speed. Its fields
+// are time (a double, Unix seconds), speed (a double) and stream-time (a gint64, ns
+// since start_time).
 const Position = "position"
-
-// PositionDetail relates the media that follows to the wall clock.
-type PositionDetail struct {
-	Time       float64 `json:"time"`        // Unix seconds
-	StreamTime int64   `json:"stream-time"` // ns since start_time
-	Speed      float64 `json:"speed"`
-}
 
 // request is what the settings ask for. Where they are not understood it is a live
 // stream; start says what is wrong.
@@ -96,9 +92,14 @@ func xp2pSrcSeekBytes(src C.gpointer, to C.guint64) {
 func (st *state) place(element unsafe.Pointer, at time.Duration, p flv.Position) {
 	s := st.line.Place(at, p)
 	C.xp2p_src_place(C.gpointer(element), clockTime(s.Start), clockTime(s.Stop), clockTime(s.Time), clockTime(s.Base), C.gdouble(s.Applied))
-	postEvent(element, session.Event{Kind: session.Notify, Subtype: Position, Detail: PositionDetail{
-		Time: float64(p.Time.UnixMilli()) / 1000, StreamTime: int64(st.line.Stream(p.Time)), Speed: p.Speed,
-	}})
+
+	m := newStructure(eventName)
+	m.set("event", string(session.Notify))
+	m.set("subtype", Position)
+	m.setDouble("time", float64(p.Time.UnixMilli())/1000)
+	m.setDouble("speed", p.Speed)
+	m.setInt64("stream-time", int64(st.line.Stream(p.Time)))
+	C.xp2p_post_structure(C.gpointer(element), m.c)
 }
 
 // duration is a time of C's; GST_CLOCK_TIME_NONE is timeline.None.

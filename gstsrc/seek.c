@@ -35,46 +35,67 @@ get_size (GstBaseSrc *src, guint64 *size)
   return *size > 0;
 }
 
-/* The base class takes the segment's times for stream times, which those of FLV
- * are not. */
-static void
-to_stream_time (GstSegment *segment, guint64 duration)
+/* Where the element is, in stream time. */
+static gint64
+here (GstBaseSrc *src)
 {
-  guint64 position = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, segment->position);
-  guint64 running = gst_segment_to_running_time (segment, GST_FORMAT_TIME, segment->position);
+  guint64 at = 0;
 
-  gst_segment_init (segment, GST_FORMAT_TIME);
-  segment->duration = duration;
-  if (position != GST_CLOCK_TIME_NONE)
-    segment->start = segment->time = segment->position = position;
-  if (running != GST_CLOCK_TIME_NONE)
-    segment->base = running;
+  GST_OBJECT_LOCK (src);
+  if (src->segment.format == GST_FORMAT_TIME)
+    at = gst_segment_to_stream_time (&src->segment, GST_FORMAT_TIME, src->segment.position);
+  GST_OBJECT_UNLOCK (src);
+  return at == GST_CLOCK_TIME_NONE ? 0 : at;
 }
 
-static gboolean
-prepare_seek_segment (GstBaseSrc *src, GstEvent *seek, GstSegment *segment)
+static gint64
+absolute (GstBaseSrc *src, GstSeekType type, gint64 position, gint64 otherwise, gint64 duration)
+{
+  switch (type) {
+    case GST_SEEK_TYPE_SET:
+      if (position < 0) /* GST_CLOCK_TIME_NONE */
+        return otherwise;
+      break;
+    case GST_SEEK_TYPE_END:
+      position += duration;
+      break;
+    default:
+      return otherwise;
+  }
+  return CLAMP (stream_position (src, position), 0, duration);
+}
+
+/* The base class takes the segment's times for stream times, which those of FLV are
+ * not: it is given a seek that needs none of them. */
+GstEvent *
+xp2p_src_absolute_seek (GstBaseSrc *src, GstEvent *seek)
 {
   gdouble rate;
   GstFormat format;
   GstSeekFlags flags;
   GstSeekType start_type, stop_type;
-  gint64 start, stop;
+  gint64 start, stop, duration;
+  GstEvent *event;
 
   if (xp2pSrcMode (src) != XP2P_MODE_PLAYBACK)
-    return parent_class->prepare_seek_segment (src, seek, segment);
+    return gst_event_ref (seek);
   gst_event_parse_seek (seek, &rate, &format, &flags, &start_type, &start, &stop_type, &stop);
   if (format != GST_FORMAT_TIME || rate < XP2P_MIN_SPEED || rate > XP2P_MAX_SPEED) {
     GST_WARNING_OBJECT (src, "a playback seeks in time, at a rate from %g to %g: not %s at %g",
         XP2P_MIN_SPEED, XP2P_MAX_SPEED, gst_format_get_name (format), rate);
-    return FALSE;
+    return NULL;
   }
-  if (start_type == GST_SEEK_TYPE_SET)
-    start = stream_position (src, start);
-  if (stop_type == GST_SEEK_TYPE_SET && stop >= 0)
-    stop = stream_position (src, stop);
-  to_stream_time (segment, xp2pSrcDuration (src));
-  return gst_segment_do_seek (segment, rate, format, flags, start_type, start,
-      stop_type, stop, NULL);
+  duration = xp2pSrcDuration (src);
+  start = absolute (src, start_type, start, here (src), duration);
+  stop = absolute (src, stop_type, stop, -1, duration);
+  if (stop >= 0 && stop < start) {
+    GST_WARNING_OBJECT (src, "a seek to %" G_GINT64_FORMAT " that stops before it", start);
+    return NULL;
+  }
+  event = gst_event_new_seek (rate, GST_FORMAT_TIME, flags, GST_SEEK_TYPE_SET, start,
+      GST_SEEK_TYPE_SET, stop);
+  gst_event_set_seqnum (event, gst_event_get_seqnum (seek));
+  return event;
 }
 
 static gboolean
@@ -131,6 +152,5 @@ xp2p_src_install_seeking (GstBaseSrcClass *klass)
   parent_class = g_type_class_peek_parent (klass);
   klass->is_seekable = is_seekable;
   klass->get_size = get_size;
-  klass->prepare_seek_segment = prepare_seek_segment;
   klass->do_seek = do_seek;
 }

@@ -123,16 +123,45 @@ query (GstBaseSrc *src, GstQuery *query)
   }
 }
 
-/* Encoders are asked for a key frame by this event (gst-plugins-base, gstvideo). */
 static gboolean
 event (GstBaseSrc *src, GstEvent *event)
 {
-  if (GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_UPSTREAM
-      && gst_event_has_name (event, "GstForceKeyUnit")) {
-    xp2pSrcForceKeyFrame (src);
-    return TRUE;
+  GstEvent *seek;
+  gboolean ok;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_SEEK:
+      seek = xp2p_src_absolute_seek (src, event);
+      if (!seek)
+        return FALSE;
+      ok = GST_BASE_SRC_CLASS (parent_class)->event (src, seek);
+      gst_event_unref (seek);
+      return ok;
+    case GST_EVENT_CUSTOM_UPSTREAM: /* as encoders are asked for a key frame (gstvideo) */
+      if (gst_event_has_name (event, "GstForceKeyUnit")) {
+        xp2pSrcForceKeyFrame (src);
+        return TRUE;
+      }
+      break;
+    default:
+      break;
   }
   return GST_BASE_SRC_CLASS (parent_class)->event (src, event);
+}
+
+/* Takes the event. What comes here and not by the pad does not get to event. */
+static gboolean
+send_event (GstElement *element, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
+    GstEvent *seek = xp2p_src_absolute_seek (GST_BASE_SRC (element), event);
+
+    gst_event_unref (event);
+    if (!seek)
+      return FALSE;
+    event = seek;
+  }
+  return GST_ELEMENT_CLASS (parent_class)->send_event (element, event);
 }
 
 void
@@ -156,6 +185,7 @@ xp2p_src_class_init (gpointer klass)
   gst_element_class_add_static_pad_template (element, &src_template);
 
   element->change_state = change_state;
+  element->send_event = send_event;
   base->start = start;
   base->stop = stop;
   base->unlock = unlock;

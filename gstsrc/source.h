@@ -53,6 +53,8 @@ void xp2p_src_get_property (GObject *object, guint id, GValue *value, GParamSpec
 void xp2p_src_install_properties (GObjectClass *klass);
 void xp2p_src_install_seeking (GstBaseSrcClass *klass);
 gboolean xp2p_src_time_query (GstBaseSrc *src, GstQuery *query);
+/* What to give the base class for a seek, to be unreffed; NULL: it is refused. */
+GstEvent *xp2p_src_absolute_seek (GstBaseSrc *src, GstEvent *seek);
 void xp2p_src_install_signals (gpointer klass);
 
 /* Emits command-reply with reply, which it takes, as it takes the reference to src

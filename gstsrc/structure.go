@@ -60,6 +60,20 @@ func (s structure) set(field string, value any) {
 	}
 }
 
+// setDouble sets a field that is a gdouble also where its value is whole.
+func (s structure) setDouble(field string, v float64) {
+	f := cString(field)
+	defer C.free(unsafe.Pointer(f))
+	C.xp2p_structure_set_double(s.c, f, C.gdouble(v))
+}
+
+// setInt64 sets a field that is a gint64 also where its value is small.
+func (s structure) setInt64(field string, v int64) {
+	f := cString(field)
+	defer C.free(unsafe.Pointer(f))
+	C.xp2p_structure_set_int64(s.c, f, C.gint64(v))
+}
+
 // setInteger prefers a gint, which is what programs look for.
 func (s structure) setInteger(f *C.gchar, v int64) {
 	if v >= math.MinInt32 && v <= math.MaxInt32 {
