@@ -48,7 +48,7 @@ func xp2pSrcGetNumber(src C.gpointer, id C.guint) C.gint64 {
 //export xp2pSrcSetURI
 func xp2pSrcSetURI(src C.gpointer, uri *C.gchar) *C.gchar {
 	s := C.GoString((*C.char)(uri))
-	if _, err := target.ParseURI(s); err != nil {
+	if err := target.Check(s); err != nil {
 		return (*C.gchar)(C.CString(err.Error()))
 	}
 	of(unsafe.Pointer(src)).settings.setString(C.XP2P_PROP_LOCATION, s)
@@ -67,9 +67,13 @@ func xp2pSrcStats(src C.gpointer) *C.GstStructure {
 	st.Set("buffers", s.Chunks)
 	st.Set("connections", s.Connections)
 	st.Set("retries", s.Retries)
+	st.Set("bitrate", s.Bitrate)
 	st.Set("damaged", s.Damaged)
 	if s.Path != "" {
 		st.Set("path", s.Path)
+		st.Set("rtt", uint64(s.Link.RTT))
+		st.Set("packets-sent", s.Link.PacketsSent)
+		st.Set("packets-lost", s.Link.PacketsLost)
 	}
 	return (*C.GstStructure)(st.Pointer())
 }

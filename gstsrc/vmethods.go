@@ -14,7 +14,9 @@ import (
 	"log/slog"
 	"unsafe"
 
+	"github.com/xp2p/xp2p/gstsrc/internal/httpflv"
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
+	"github.com/xp2p/xp2p/gstsrc/internal/timeline"
 	"github.com/xp2p/xp2p/gstsrc/internal/viewer"
 	"github.com/xp2p/xp2p/internal/gst/element"
 	"github.com/xp2p/xp2p/internal/gst/target"
@@ -22,7 +24,12 @@ import (
 )
 
 // newDialer makes the way to a camera; tests put a camera of their own there.
-var newDialer = func(t target.Target, logger *slog.Logger) receiver.Dialer { return viewer.New(t, logger) }
+var newDialer = func(t target.Target, logger *slog.Logger) receiver.Dialer {
+	if t.HTTP != "" {
+		return httpflv.New(t.HTTP, logger)
+	}
+	return viewer.New(t, logger)
+}
 
 // xp2pSrcStart checks the settings. It connects nothing: the first create does,
 // so that no state change waits for a network.
@@ -39,8 +46,12 @@ func xp2pSrcStart(src C.gpointer) C.gboolean {
 	}
 	o := v.options()
 	o.Params = t.Params
+	if o.Mode, o.Start, o.End, err = receiver.ParseParams(t.Params); err != nil {
+		postError(ptr, &session.Error{Op: "startP2PStream", Code: session.BadArgument, Err: err})
+		return C.FALSE
+	}
 	o.Events = func(e session.Event) { element.PostEvent(ptr, e) }
-	s.state.begin(receiver.New(newDialer(t, element.Logger), o))
+	s.state.begin(receiver.New(newDialer(t, element.Logger), o), o.Mode == receiver.Live, timeline.New(o.Start))
 	return C.TRUE
 }
 
@@ -89,10 +100,13 @@ func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 		postError(ptr, err)
 		return C.GST_FLOW_ERROR
 	}
-	if c.Restart {
+	switch {
+	case c.Position != nil && !st.live:
+		st.place(ptr, c.Time, *c.Position)
+	case c.Restart && st.live:
 		C.xp2p_src_restart_clock(src, C.GstClockTime(c.Time))
 	}
-	if *out = newBuffer(&c); *out == nil {
+	if *out = newBuffer(&c, rx.Mode()); *out == nil {
 		postError(ptr, errors.New("out of memory for a buffer"))
 		return C.GST_FLOW_ERROR
 	}
@@ -100,17 +114,21 @@ func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 }
 
 // newBuffer copies a chunk into a GstBuffer, straight from where it was received.
-func newBuffer(c *receiver.Chunk) *C.GstBuffer {
-	var m C.GstMapInfo
-	b := C.xp2p_buffer_new(C.gsize(c.Size), &m)
+func newBuffer(c *receiver.Chunk, m receiver.Mode) *C.GstBuffer {
+	var data C.GstMapInfo
+	b := C.xp2p_buffer_new(C.gsize(c.Size), &data)
 	if b == nil {
 		return nil
 	}
-	to := unsafe.Slice((*byte)(unsafe.Pointer(m.data)), c.Size)
+	to := unsafe.Slice((*byte)(unsafe.Pointer(data.data)), c.Size)
 	for _, part := range c.Parts {
 		to = to[copy(to, part):]
 	}
-	C.xp2p_buffer_finish(b, &m, C.GstClockTime(c.Time), gbool(c.Header), gbool(c.Restart && c.Time > 0))
+	at, offset := C.GstClockTime(c.Time), C.guint64(C.GST_BUFFER_OFFSET_NONE)
+	if m == receiver.Download {
+		at, offset = C.GST_CLOCK_TIME_NONE, C.guint64(c.Offset)
+	}
+	C.xp2p_buffer_finish(b, &data, at, offset, gbool(c.Header), gbool(c.Restart && c.Time > 0))
 	return b
 }
 

@@ -37,6 +37,9 @@ func (d *dialer) Dial(ctx context.Context, events func(session.Event)) (receiver
 type link struct{ s *viewer.Service }
 
 func (l *link) Stream(ctx context.Context, params string) (io.ReadCloser, error) {
+	if isDownload(params) {
+		return l.download(ctx, params)
+	}
 	st, err := l.s.StartStream(ctx, session.StreamRequest{Params: params})
 	if err != nil {
 		return nil, err

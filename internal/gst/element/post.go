@@ -44,3 +44,8 @@ func PostError(element unsafe.Pointer, function string, p Problem) {
 	}
 	C.xp2p_post_error(C.gpointer(element), C.gint(p.Kind), has, C.gint(p.Code), f, text, debug)
 }
+
+// PostStructure tells the application something in an element message, and takes s.
+func PostStructure(element unsafe.Pointer, s Structure) {
+	C.xp2p_post_structure(C.gpointer(element), s.c)
+}

@@ -64,6 +64,20 @@ func (s Structure) Set(field string, value any) {
 	}
 }
 
+// SetDouble sets a field that is a gdouble also where its value is whole.
+func (s Structure) SetDouble(field string, v float64) {
+	f := cString(field)
+	defer C.free(unsafe.Pointer(f))
+	C.xp2p_structure_set_double(s.c, f, C.gdouble(v))
+}
+
+// SetInt64 sets a field that is a gint64 also where its value is small.
+func (s Structure) SetInt64(field string, v int64) {
+	f := cString(field)
+	defer C.free(unsafe.Pointer(f))
+	C.xp2p_structure_set_int64(s.c, f, C.gint64(v))
+}
+
 // setInteger prefers a gint, which is what programs look for.
 func (s Structure) setInteger(f *C.gchar, v int64) {
 	if v >= math.MinInt32 && v <= math.MaxInt32 {

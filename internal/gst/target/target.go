@@ -29,6 +29,10 @@ type Properties struct {
 
 // Target is one stream of one camera, seen from one account.
 type Target struct {
+	// HTTP is the URL of a plain http-flv stream. Nothing else is set then but Params,
+	// which say that it is live.
+	HTTP string
+
 	Product, Device string // empty: those in XP2PInfo
 	XP2PInfo        string
 	Rendezvous      string
@@ -39,6 +43,12 @@ type Target struct {
 // Resolve puts together what properties, URI and environment say. Its errors
 // are *session.Error with code BadArgument and say what to set.
 func Resolve(p Properties, getenv func(string) string) (Target, error) {
+	if h, ok := HTTP(p.Location); ok {
+		if err := checkHTTP(h); err != nil {
+			return Target{}, bad(err)
+		}
+		return Target{HTTP: h, Params: DefaultParams}, nil
+	}
 	var u URI
 	if p.Location != "" {
 		var err error
@@ -63,6 +73,16 @@ func Resolve(p Properties, getenv func(string) string) (Target, error) {
 		return Target{}, missing("app", paramApp, EnvApp, "the app.json in the state directory of `xp2p rendezvous`")
 	}
 	return t, nil
+}
+
+// Params is the query of the stream's request, as Resolve finds it; where the
+// location is no URI, that of the rest.
+func Params(p Properties) string {
+	if _, ok := HTTP(p.Location); ok {
+		return DefaultParams
+	}
+	u, _ := ParseURI(p.Location)
+	return merge(u.Query, first(p.Params, DefaultParams))
 }
 
 func first(values ...string) string {
