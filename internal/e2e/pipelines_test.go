@@ -296,7 +296,7 @@ func TestPipelineMistakes(t *testing.T) {
 		"put it into a file":                                      {"snapshot", "location=x", "source=XP2Pabc%1.0.0"},
 		"nor a file that holds an xp2pInfo":                       {"snapshot", "location=x", "source=/no/such"},
 		"the line is no pipeline: no element \"nosuch\"":          {"view", "source=file:" + file, "video-sink=nosuch"},
-		"line 2: parameter count: an int needs bounds":                {mine},
+		"line 2: parameter count: an int needs bounds":            {mine},
 		"filesink0: Could not open file":                          {"snapshot", "source=file:" + file, "location=/no/such/dir/x.jpg"},
 		"set the property xp2p-info":                              {"snapshot", "location=x"},
 	} {
