@@ -29,6 +29,8 @@ type Cameras interface {
 	Camera(name string) (nvr.CameraStatus, error)
 	Command(ctx context.Context, camera, command string) (session.CommandResult, error)
 	Subscribe() *nvr.Subscription
+	// Export writes recordings as MP4; subscribers hear how far it is.
+	Export(ctx context.Context, r recorder.ExportRequest) ([]recorder.ExportedFile, error)
 }
 
 // Recordings is what the record methods act on.

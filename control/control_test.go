@@ -156,6 +156,9 @@ func TestMethods(t *testing.T) {
 		{"no time", `{"jsonrpc":"2.0","id":1,"method":"record.list","params":{"from":"yesterday"}}`, `RFC 3339`, session.BadArgument},
 		{"unknown parameter", `{"jsonrpc":"2.0","id":1,"method":"record.list","params":{"cam":"gate"}}`, `cam`, session.BadArgument},
 		{"command to a URL", `{"jsonrpc":"2.0","id":1,"method":"command.send","params":{"camera":"gate","command":"action=user_define&cmd=ptz_left"}}`, `xp2p-info`, session.NotSupported},
+		{"export nothing", `{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":1,"to":100,"file":"/nowhere/x.mp4"}}`, `record.list`, session.BadArgument},
+		{"export to a relative path", `{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":1,"to":100,"file":"x.mp4"}}`, `absolute`, session.BadArgument},
+		{"export of nobody", `{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"yard","from":1,"to":100,"file":"/x.mp4"}}`, `yard`, session.NoService},
 		{"no command", `{"jsonrpc":"2.0","id":1,"method":"command.send","params":{"camera":"gate"}}`, `command`, session.BadArgument},
 		{"long command", `{"jsonrpc":"2.0","id":1,"method":"command.send","params":{"camera":"gate","command":"` + strings.Repeat("x", maxCommand+1) + `"}}`, `bytes`, session.BadArgument},
 	} {
@@ -169,6 +172,33 @@ func TestMethods(t *testing.T) {
 				t.Errorf("%+v %s", a.Error, a.Result)
 			}
 		})
+	}
+}
+
+// An export is a file that plays, and those who subscribed hear of it.
+func TestExport(t *testing.T) {
+	s := serve(t)
+	listener := dial(t, s)
+	listener.ask(`{"jsonrpc":"2.0","id":1,"method":"events.subscribe"}`)
+	file := filepath.Join(t.TempDir(), "clip.mp4")
+	a := dial(t, s).ask(`{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":"2026-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z","sha256":true,"file":"` + file + `"}}`)
+	var files []exportedFile
+	if a.Error != nil || json.Unmarshal(a.Result, &files) != nil || len(files) != 1 {
+		t.Fatalf("%+v %s", a.Error, a.Result)
+	}
+	f := files[0]
+	if st, err := os.Stat(file); err != nil || st.Size() != f.Bytes || f.Path != file || f.Duration < 0.5 || len(f.SHA256) != 64 || len(f.Stretches) == 0 || f.Stretches[0].Start.IsZero() {
+		t.Errorf("%+v, %v", f, err)
+	}
+	for {
+		a := listener.read()
+		var e nvr.Event
+		if err := json.Unmarshal(a.Params, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == "export.done" {
+			return
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ func (s *Server) methods(c *conn) handler.Map {
 		"command.send":     method(s.commandSend),
 		"record.status":    method(s.recordStatus),
 		"record.list":      method(s.recordList),
+		"record.export":    method(s.recordExport),
 		"events.subscribe": method(c.subscribe),
 	}
 	if s.cfg.Pipelines != nil {

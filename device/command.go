@@ -4,13 +4,11 @@ package device
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -20,7 +18,8 @@ import (
 // CommandHandler answers user_define commands.
 type CommandHandler interface {
 	// Command takes the whole command string ("action=user_define&cmd=ptz_left")
-	// and returns the reply. Its error becomes the viewer's failure.
+	// and returns the reply. Its error becomes the viewer's failure. PeerFrom(ctx)
+	// says who sent it.
 	Command(ctx context.Context, command string) (reply []byte, err error)
 }
 
@@ -30,7 +29,7 @@ const MaxCommand = 64 << 10
 
 // serveCommand is GET /command?COMMAND or POST /command with the command as its body.
 func (d *Device) serveCommand(w http.ResponseWriter, r *http.Request) {
-	if !peerOf(r).allows(grant.Command) {
+	if !PeerFrom(r.Context()).allows(grant.Command) {
 		refuse(w, statusForbidden, "the xp2pInfo does not allow commands")
 		return
 	}
@@ -50,9 +49,14 @@ func (d *Device) serveCommand(w http.ResponseWriter, r *http.Request) {
 		refuse(w, statusNotFound, "the command is not valid UTF-8")
 		return
 	}
+	r, peer, err := identify(r, func(name string) string { return commandParam(command, name) })
+	if err != nil {
+		refuse(w, statusNotFound, err.Error())
+		return
+	}
 	switch action := commandParam(command, "action"); action {
 	case "inner_define":
-		d.innerCommand(w, r, command)
+		d.innerCommand(w, r, peer, command)
 	case "user_define":
 		d.userCommand(w, r, command)
 	default:
@@ -88,64 +92,4 @@ func (d *Device) userCommand(w http.ResponseWriter, r *http.Request, command str
 		return
 	}
 	w.Write(reply)
-}
-
-// deviceState is the reply to get_device_st.
-type deviceState struct {
-	Status        string `json:"status"`
-	AppConnectNum string `json:"appConnectNum"`
-}
-
-// nvrChannel is one entry of the reply to get_nvr_list.
-type nvrChannel struct {
-	DeviceName string
-	Channel    string
-	Online     string
-}
-
-func (d *Device) innerCommand(w http.ResponseWriter, r *http.Request, command string) {
-	switch cmd := commandParam(command, "cmd"); cmd {
-	case "get_device_st":
-		reply(w, []deviceState{{
-			Status:        strconv.Itoa(d.state(peerOf(r), command)),
-			AppConnectNum: strconv.Itoa(d.Viewers()),
-		}})
-	case "get_nvr_list":
-		l := make([]nvrChannel, len(d.hubs))
-		for i, h := range d.hubs {
-			online := "0"
-			if _, live := h.snapshot(); live {
-				online = "1"
-			}
-			l[i] = nvrChannel{d.cfg.Channels[i].Name, strconv.Itoa(i), online}
-		}
-		reply(w, l)
-	default:
-		refuse(w, statusUnsupported, fmt.Sprintf("inner command %q is not supported by this camera", cmd))
-	}
-}
-
-// state answers whether a request of a type would be accepted now.
-func (d *Device) state(p Peer, command string) int {
-	if _, err := d.channel(commandParam(command, "channel")); err != nil {
-		return statusNotFound
-	}
-	switch commandParam(command, "type") {
-	case "live", "":
-		switch {
-		case !p.allows(grant.Live):
-			return statusRefuse
-		case d.full(p):
-			return statusTooMany
-		}
-		return statusAccept
-	case "playback", "voice":
-		return statusUnsupported
-	}
-	return statusNotFound
-}
-
-func reply(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(v)
 }

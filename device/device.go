@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/xp2p/xp2p/grant"
 )
 
 // Config configures New. It is copied.
@@ -28,14 +26,27 @@ type Config struct {
 	Watermarks Watermarks
 	// Commands answers user_define commands; nil: they fail.
 	Commands CommandHandler
+	// Speaker plays what viewers say; nil: there is no talkback.
+	Speaker Speaker
 	// Logger; nil: discarded.
 	Logger *slog.Logger
+
+	silence   time.Duration // replaces maxSilence in tests
+	keepAlive time.Duration // replaces eventsKeepAlive in tests
+	linger    time.Duration // replaces demandLinger in tests
 }
 
 // Channel is one picture of the device.
 type Channel struct {
 	Name   string
 	Source Source
+	// OnDemand: the source is opened when somebody wants to watch, and closed when
+	// nobody did for a while; else it is read all the time.
+	OnDemand bool
+	// Online says whether there is a picture to watch; nil: whether the source delivers.
+	Online func() bool
+	// Archive is what was recorded of it; nil: nothing is.
+	Archive Archive
 }
 
 const (
@@ -49,6 +60,15 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxViewers == 0 {
 		c.MaxViewers = defaultMaxViewers
+	}
+	if c.silence == 0 {
+		c.silence = maxSilence
+	}
+	if c.keepAlive == 0 {
+		c.keepAlive = eventsKeepAlive
+	}
+	if c.linger == 0 {
+		c.linger = demandLinger
 	}
 	c.Watermarks = c.Watermarks.withDefaults()
 	if c.Logger == nil {
@@ -64,11 +84,17 @@ type Device struct {
 	mux  *http.ServeMux
 	log  *slog.Logger
 
+	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex
-	viewing map[string]int // streams by viewer
+	playing   playbacks
+	line      line
+	listeners listeners
+
+	mu        sync.Mutex
+	viewing   map[string]int // streams by viewer
+	downloads int
 }
 
 // New starts a device: its sources are read from now on.
@@ -85,9 +111,10 @@ func New(cfg Config) (*Device, error) {
 	}
 	d := &Device{cfg: cfg, log: cfg.Logger, viewing: map[string]int{}}
 	ctx, cancel := context.WithCancel(context.Background())
-	d.cancel = cancel
+	d.ctx, d.cancel = ctx, cancel
 	for i, c := range cfg.Channels {
 		h := newHub(c.Source, cfg.Watermarks, d.log.With("channel", i))
+		h.onDemand, h.linger = c.OnDemand, cfg.linger
 		d.hubs = append(d.hubs, h)
 		d.wg.Add(1)
 		go func() { defer d.wg.Done(); h.run(ctx) }()
@@ -96,6 +123,9 @@ func New(cfg Config) (*Device, error) {
 	d.mux.HandleFunc("GET /ipc.flv", d.serveStream)
 	d.mux.HandleFunc("GET /command", d.serveCommand)
 	d.mux.HandleFunc("POST /command", d.serveCommand)
+	d.mux.HandleFunc("POST /voice", d.serveVoice)
+	d.mux.HandleFunc("GET /events", d.serveEvents)
+	d.mux.HandleFunc("POST /events", d.serveAnswer)
 	d.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, statusNotFound, fmt.Sprintf("no such request: %s %s", r.Method, r.URL.Path))
 	})
@@ -120,28 +150,12 @@ func (d *Device) Viewers() int {
 }
 
 // ServeHTTP serves the requests of reference/xp2p.md §3.
-func (d *Device) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHTTP(w, r) }
-
-// Peer is who asks: one admitted viewer.
-type Peer struct {
-	ID    string       // of its connection, for counting and logs
-	Grant *grant.Grant // what it may do; nil: everything
-}
-
-func (p Peer) allows(r grant.Right) bool { return p.Grant == nil || p.Grant.Allows(r) }
-
-type peerKey struct{}
-
-// WithPeer says who sends the requests of a context.
-func WithPeer(ctx context.Context, p Peer) context.Context {
-	return context.WithValue(ctx, peerKey{}, p)
-}
-
-func peerOf(r *http.Request) Peer {
-	if p, ok := r.Context().Value(peerKey{}).(Peer); ok {
-		return p
+func (d *Device) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead { // the mux takes it for GET: a stream to nobody
+		refuse(w, statusNotFound, "no such request: HEAD "+r.URL.Path)
+		return
 	}
-	return Peer{ID: r.RemoteAddr}
+	d.mux.ServeHTTP(w, r)
 }
 
 // enter counts a viewer in; false when there are too many.
@@ -168,23 +182,4 @@ func (d *Device) full(p Peer) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.viewing[p.ID] == 0 && len(d.viewing) >= d.cfg.MaxViewers
-}
-
-// pauser returns what a stream does between batches: nothing, or, for a viewer
-// that records and asked for it by _gather, a pause in which frames gather into
-// fewer packets and wake-ups.
-func pauser(gather time.Duration) func(context.Context) error {
-	if gather <= 0 {
-		return func(context.Context) error { return nil }
-	}
-	return func(ctx context.Context) error {
-		t := time.NewTimer(gather)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }

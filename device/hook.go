@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -15,7 +16,8 @@ import (
 
 // Hook answers commands by running a program: the command on its standard
 // input, the reply on its standard output. A status other than 0 is a failure,
-// its reason the last line of standard error.
+// its reason the last line of standard error. Who sent it is in its environment:
+// XP2P_PEER, XP2P_REQUESTER, XP2P_USER_ARGS.
 type Hook struct {
 	program string
 	args    []string
@@ -51,6 +53,7 @@ func (h *Hook) Command(ctx context.Context, command string) ([]byte, error) {
 	out.max, errOut.max = maxReply, 4<<10
 	c := exec.CommandContext(ctx, h.program, h.args...)
 	c.Stdin = strings.NewReader(command)
+	c.Env = append(os.Environ(), peerEnv(PeerFrom(ctx))...)
 	c.Stdout, c.Stderr = &out, &errOut
 	// The program and what it started end together.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -69,6 +72,16 @@ func (h *Hook) Command(ctx context.Context, command string) ([]byte, error) {
 		return nil, err
 	}
 	return out.b.Bytes(), nil
+}
+
+// peerEnv leaves out what an environment cannot hold.
+func peerEnv(p Peer) []string {
+	clean := strings.NewReplacer("\x00", "")
+	return []string{
+		"XP2P_PEER=" + clean.Replace(p.ID),
+		"XP2P_REQUESTER=" + clean.Replace(p.Requester),
+		"XP2P_USER_ARGS=" + clean.Replace(p.UserArgs),
+	}
 }
 
 func lastLine(s string) string {

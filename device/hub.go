@@ -22,13 +22,22 @@ type Source interface {
 	Open(ctx context.Context) (io.ReadCloser, error)
 }
 
+// KeyFramer is a Source whose encoder can be asked for a key frame at once. It must
+// not block; what it cannot do it leaves.
+type KeyFramer interface {
+	RequestKeyFrame()
+}
+
 // hub reads one source and fans it out. It lives as long as the device; what
 // comes from one opening of the source is one stretch, at whose end the viewers'
 // streams end too, since the next may start with other parameters and times.
 type hub struct {
-	src   Source
-	marks Watermarks
-	log   *slog.Logger
+	src      Source
+	onDemand bool          // set before run, as is
+	linger   time.Duration // how long an on-demand source outlives its last viewer
+	marks    Watermarks
+	log      *slog.Logger
+	wanted   chan struct{} // has one token when somebody waits for an on-demand source
 
 	mu      sync.Mutex // guards all below; nothing blocks under it
 	gop     gop
@@ -37,6 +46,10 @@ type hub struct {
 	begins  chan struct{} // closed when it does
 	err     error         // why it does not
 	stats   Stats
+	keyAt   time.Time // when the last key frame came
+	askedAt time.Time // when one was asked for last
+	waiting int       // joins that wait for the source
+	leftAt  time.Time // when the last viewer left
 }
 
 // Stats counts what a channel's source has delivered.
@@ -49,18 +62,24 @@ const (
 	sourceRetryMax = 15 * time.Second
 	// A stretch this long makes the next retry quick again.
 	sourceSettled = 30 * time.Second
+	// demandLinger is how long an on-demand source outlives its last viewer: one that
+	// comes back, or changes the quality, does not wait for it again.
+	demandLinger = 5 * time.Second
 )
 
-var errSourceDown = errors.New("the camera's picture source delivers nothing now")
+var (
+	errSourceDown = errors.New("the camera's picture source delivers nothing now")
+	errUnwatched  = errors.New("nobody watches")
+)
 
 func newHub(src Source, marks Watermarks, log *slog.Logger) *hub {
-	return &hub{src: src, marks: marks, log: log, viewers: map[*viewer]struct{}{}, begins: make(chan struct{})}
+	return &hub{src: src, marks: marks, log: log, viewers: map[*viewer]struct{}{}, begins: make(chan struct{}), wanted: make(chan struct{}, 1)}
 }
 
 // run reads the source until ctx ends, and opens it again whenever it breaks.
 func (h *hub) run(ctx context.Context) {
 	wait := sourceRetryMin
-	for ctx.Err() == nil {
+	for h.awaitDemand(ctx) {
 		began := time.Now()
 		err := h.stretch(ctx)
 		if ctx.Err() != nil {
@@ -69,6 +88,10 @@ func (h *hub) run(ctx context.Context) {
 		h.endStretch(err)
 		if ctx.Err() != nil {
 			return
+		}
+		if err == errUnwatched {
+			wait = sourceRetryMin
+			continue
 		}
 		if time.Since(began) > sourceSettled {
 			wait = sourceRetryMin
@@ -80,6 +103,34 @@ func (h *hub) run(ctx context.Context) {
 		}
 		wait = min(2*wait, sourceRetryMax)
 	}
+}
+
+// awaitDemand waits until an on-demand source is wanted; false: ctx has ended.
+func (h *hub) awaitDemand(ctx context.Context) bool {
+	for h.onDemand {
+		h.mu.Lock()
+		wanted := h.waiting > 0
+		h.mu.Unlock()
+		if wanted {
+			break
+		}
+		select {
+		case <-h.wanted:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// unwatched says whether an on-demand source may be closed.
+func (h *hub) unwatched() bool {
+	if !h.onDemand {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.viewers)+h.waiting == 0 && time.Since(h.leftAt) > h.linger
 }
 
 // stretch is one opening of the source.
@@ -102,6 +153,9 @@ func (h *hub) stretch(ctx context.Context) error {
 			return err
 		}
 		h.put(a.tag(&t, &u), &u, r.Stats())
+		if h.unwatched() {
+			return errUnwatched
+		}
 	}
 }
 
@@ -117,6 +171,9 @@ func (h *hub) put(t *tag, u *demux.Unit, s flv.Stats) {
 	h.stats.Resyncs = s.Resyncs
 	if t.video && !t.config {
 		h.stats.Frames++
+		if t.key {
+			h.keyAt = time.Now()
+		}
 	}
 	for v := range h.viewers {
 		v.put(t, &h.gop)
@@ -141,16 +198,22 @@ func (h *hub) endStretch(err error) {
 const sourcePatience = 5 * time.Second
 
 // join adds a viewer; it must leave.
-func (h *hub) join(ctx context.Context, onLevel func(Level)) (*viewer, error) {
+func (h *hub) join(ctx context.Context, what selection, marks Watermarks, onLevel func(Level)) (*viewer, error) {
 	ctx, cancel := context.WithTimeout(ctx, sourcePatience)
 	defer cancel()
+	h.want(1)
+	defer h.want(-1)
 	for {
 		h.mu.Lock()
 		if h.live {
-			v := newViewer(h.marks, onLevel)
+			v := newViewer(what, marks, onLevel)
 			v.start(&h.gop)
 			h.viewers[v] = struct{}{}
+			stale := what == everything && (len(h.gop.tags) == 0 || time.Since(h.keyAt) > keyFresh)
 			h.mu.Unlock()
+			if stale {
+				h.requestKeyFrame()
+			}
 			return v, nil
 		}
 		begins := h.begins
@@ -161,6 +224,46 @@ func (h *hub) join(ctx context.Context, onLevel func(Level)) (*viewer, error) {
 			return nil, h.down()
 		}
 	}
+}
+
+// want counts those that wait for the source.
+func (h *hub) want(n int) {
+	h.mu.Lock()
+	h.waiting += n
+	h.mu.Unlock()
+	select {
+	case h.wanted <- struct{}{}:
+	default:
+	}
+}
+
+const (
+	// keyFresh is how old the kept key frame may be for a new viewer to begin with it
+	// and no other: what is behind it is sent at once, and shown late or in haste.
+	keyFresh = time.Second
+	// keyApart is the least time between two requests for a key frame, each of which
+	// costs the stream's bit rate.
+	keyApart = 500 * time.Millisecond
+)
+
+// requestKeyFrame asks the source for a key frame, unless that was done just now.
+// It reports whether the source can be asked.
+func (h *hub) requestKeyFrame() bool {
+	k, ok := h.src.(KeyFramer)
+	if !ok {
+		return false
+	}
+	h.mu.Lock()
+	now := time.Now()
+	ask := now.Sub(h.askedAt) >= keyApart
+	if ask {
+		h.askedAt = now
+	}
+	h.mu.Unlock()
+	if ask {
+		k.RequestKeyFrame()
+	}
+	return true
 }
 
 // down says why there is no picture.
@@ -177,6 +280,7 @@ func (h *hub) leave(v *viewer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.viewers, v)
+	h.leftAt = time.Now()
 }
 
 func (h *hub) snapshot() (Stats, bool) {

@@ -12,6 +12,7 @@ type tag struct {
 	raw    []byte // whole, with PreviousTagSize
 	ts     uint32 // ms
 	video  bool
+	audio  bool
 	key    bool // decoding can start here
 	config bool // sequence header or metadata
 }
@@ -39,6 +40,7 @@ func (a *arena) tag(t *flv.Tag, u *demux.Unit) *tag {
 		raw:    a.copy(t.Raw),
 		ts:     t.Timestamp,
 		video:  u.Kind == demux.Video,
+		audio:  u.Kind == demux.Audio,
 		key:    u.Key && !u.Config,
 		config: u.Config || u.Kind == demux.Data,
 	}

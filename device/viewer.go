@@ -35,6 +35,7 @@ func (w Watermarks) withDefaults() Watermarks {
 // queue loses whole groups of pictures: what is in it stays decodable, and it
 // goes on at a key frame.
 type viewer struct {
+	what    selection
 	marks   Watermarks
 	onLevel func(level Level) // told when the level changes; nil: nobody
 	wake    chan struct{}     // has one token when there may be something to take
@@ -51,6 +52,14 @@ type viewer struct {
 	dropped  uint64
 }
 
+// selection is what of a stream a viewer wants.
+type selection int
+
+const (
+	everything selection = iota
+	soundAlone
+)
+
 // Level is where a viewer's queue stands between its watermarks.
 type Level int
 
@@ -62,14 +71,18 @@ const (
 
 func (l Level) String() string { return [...]string{"LOW", "WARN", "HIGH"}[l] }
 
-func newViewer(marks Watermarks, onLevel func(Level)) *viewer {
-	return &viewer{marks: marks, onLevel: onLevel, wake: make(chan struct{}, 1)}
+func newViewer(what selection, marks Watermarks, onLevel func(Level)) *viewer {
+	return &viewer{what: what, marks: marks, onLevel: onLevel, wake: make(chan struct{}, 1)}
 }
 
 // start fills the queue for a new viewer from what the hub keeps.
 func (v *viewer) start(g *gop) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.what == soundAlone {
+		v.enqueue(v.heads(g)...)
+		return
+	}
 	v.hasVideo = g.video != nil
 	v.waiting = v.hasVideo && len(g.tags) == 0
 	v.enqueue(g.heads()...)
@@ -77,11 +90,25 @@ func (v *viewer) start(g *gop) {
 	v.signal()
 }
 
+// heads are the sequence headers that this viewer needs.
+func (v *viewer) heads(g *gop) []*tag {
+	if v.what == everything {
+		return g.heads()
+	}
+	if g.audio == nil {
+		return nil
+	}
+	return []*tag{g.audio}
+}
+
 // put offers a tag; g is the hub's state after it.
 func (v *viewer) put(t *tag, g *gop) {
+	if v.what == soundAlone && !t.audio {
+		return
+	}
 	v.mu.Lock()
 	before := v.level
-	v.hasVideo = g.video != nil
+	v.hasVideo = g.video != nil && v.what == everything
 	switch {
 	case v.end != nil:
 	case v.waiting && t.config:
@@ -93,7 +120,7 @@ func (v *viewer) put(t *tag, g *gop) {
 			break
 		}
 		v.waiting = false
-		v.enqueue(g.heads()...) // they may have changed meanwhile
+		v.enqueue(v.heads(g)...) // they may have changed meanwhile
 		v.enqueue(t)
 	case v.bytes+len(t.raw) > v.marks.High && len(v.queue) > 0 && !(t.video && t.key && v.bytes <= v.marks.Low):
 		v.waiting = true
@@ -149,6 +176,26 @@ func (v *viewer) lost() uint64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.dropped
+}
+
+// await waits until there is something to take; taking it is left to take.
+func (v *viewer) await(ctx context.Context) error {
+	for {
+		v.mu.Lock()
+		some, end := len(v.queue) > 0, v.end
+		v.mu.Unlock()
+		switch {
+		case some:
+			return nil
+		case end != nil:
+			return end
+		}
+		select {
+		case <-v.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // maxBatch bounds one take, so that a queue is not copied in one go.
@@ -208,7 +255,7 @@ func (v *viewer) append(dst []byte, t *tag) []byte {
 
 // writeTo sends the stream to w, flushing after each batch, until it ends.
 func (v *viewer) writeTo(ctx context.Context, w io.Writer, flush func() error, pause func(context.Context) error) error {
-	buf := flv.AppendHeader(nil, true, true)
+	buf := flv.AppendHeader(nil, v.what == everything, true)
 	for {
 		var err error
 		if buf, err = v.take(ctx, buf); err != nil {

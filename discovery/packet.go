@@ -193,7 +193,11 @@ func (a Answer) check() error {
 }
 
 func seal(b []byte, typ, version byte, v any) ([]byte, error) {
-	text, err := json.Marshal(v)
+	var line bytes.Buffer
+	e := json.NewEncoder(&line)
+	e.SetEscapeHTML(false) // the token goes back as it came
+	err := e.Encode(v)
+	text := bytes.TrimSuffix(line.Bytes(), []byte{'\n'})
 	if err != nil {
 		return b, err
 	}

@@ -10,22 +10,25 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/target"
 	"github.com/xp2p/xp2p/session"
 )
 
 // camera is one in this process, in the place of one behind a network.
 type camera struct {
-	dial   func(context.Context) error                             // nil: succeeds
-	stream func(ctx context.Context, n int) (io.ReadCloser, error) // n counts from 0
+	dial   func(context.Context) error                                              // nil: succeeds
+	stream func(ctx context.Context, n int) (io.ReadCloser, error)                  // n counts from 0
+	answer func(ctx context.Context, command string) (session.CommandResult, error) // nil: status 0
 
-	mu      sync.Mutex
-	target  target.Target
-	dials   int
-	streams []string // params of each
-	open    int      // links
+	mu       sync.Mutex
+	target   target.Target
+	dials    int
+	streams  []string // params of each
+	commands []string
+	open     int // links
 }
 
 // use makes the elements of this test reach c.
@@ -80,6 +83,21 @@ type cameraLink struct {
 }
 
 func (l *cameraLink) Path() string { return "direct" }
+
+func (l *cameraLink) Stats() session.LinkStats {
+	return session.LinkStats{RTT: 20 * time.Millisecond, PacketsSent: 100, PacketsLost: 3}
+}
+
+func (l *cameraLink) Command(ctx context.Context, command string) (session.CommandResult, error) {
+	l.c.mu.Lock()
+	l.c.commands = append(l.c.commands, command)
+	answer := l.c.answer
+	l.c.mu.Unlock()
+	if answer != nil {
+		return answer(ctx, command)
+	}
+	return session.CommandResult{Type: session.CommandSuccess, Status: 200, Data: `{"status":"0"}`}, nil
+}
 
 func (l *cameraLink) Close() error {
 	l.c.mu.Lock()

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/target"
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
 
@@ -103,7 +103,7 @@ func TestInspect(t *testing.T) {
 		t.Fatal(out)
 	}
 	for _, want := range []string{
-		"X-P2P camera source", "Source/Network", "GstURIHandler", "video/x-flv", "LGPL",
+		"X-P2P camera source", "Source/Network", "GstURIHandler", "ANY", "LGPL", "send-command", "command-reply", "reset",
 		"location", "rendezvous", "app ", "xp2p-info", "params", "reconnect", "retries", "retry-delay", "timeout", "latency", "stats",
 	} {
 		if !strings.Contains(out, want) {

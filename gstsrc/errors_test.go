@@ -12,7 +12,7 @@ import (
 	"github.com/go-gst/go-gst/gst"
 	"github.com/xp2p/xp2p/grant"
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/target"
 	"github.com/xp2p/xp2p/rendezvous"
 	"github.com/xp2p/xp2p/session"
 )
@@ -47,22 +47,22 @@ func TestDescribe(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := describe(c.err)
-			if p.kind != c.kind {
-				t.Errorf("kind %d, want %d", p.kind, c.kind)
+			if p.Kind != c.kind {
+				t.Errorf("kind %d, want %d", p.Kind, c.kind)
 			}
-			rest := p.text
+			rest := p.Text
 			for _, h := range c.has {
 				_, after, ok := strings.Cut(rest, h)
 				if !ok {
-					t.Fatalf("%q has no %q where it should", p.text, h)
+					t.Fatalf("%q has no %q where it should", p.Text, h)
 				}
 				rest = after
 			}
-			if p.coded && rest != "" {
-				t.Errorf("%q does not end with the code", p.text)
+			if p.Coded && rest != "" {
+				t.Errorf("%q does not end with the code", p.Text)
 			}
-			if p.debug != c.err.Error() {
-				t.Errorf("debug %q", p.debug)
+			if p.Debug != c.err.Error() {
+				t.Errorf("debug %q", p.Debug)
 			}
 		})
 	}

@@ -20,6 +20,8 @@ import (
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/grant"
+	"github.com/xp2p/xp2p/gstsrc/demuxer"
+	"github.com/xp2p/xp2p/internal/gst/element"
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/session"
 )
@@ -27,8 +29,8 @@ import (
 func TestMain(m *testing.M) {
 	os.Setenv("G_DEBUG", "fatal-criticals")
 	gst.Init(nil)
-	if !Register(nil) {
-		fmt.Fprintln(os.Stderr, "xp2psrc cannot be registered")
+	if !Register(nil) || !demuxer.Register(nil) {
+		fmt.Fprintln(os.Stderr, "the elements cannot be registered")
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -228,7 +230,7 @@ func TestEvents(t *testing.T) {
 		if m.Type() != gst.MessageElement {
 			break
 		}
-		if s := m.GetStructure(); s.Name() == eventName {
+		if s := m.GetStructure(); s.Name() == element.EventName {
 			v := s.Values()
 			got[fmt.Sprint(v["event"], " ", v["subtype"])] = v
 		}
@@ -382,7 +384,7 @@ func TestURIHandler(t *testing.T) {
 	if got := h.GetURI(); got != "" {
 		t.Errorf("unset URI is %q", got)
 	}
-	if p := h.GetProtocols(); len(p) != 1 || p[0] != "xp2p" {
+	if p := h.GetProtocols(); len(p) != 3 || p[0] != "xp2p" || p[1] != "xp2p+http" || p[2] != "xp2p+https" {
 		t.Errorf("protocols %v", p)
 	}
 	const uri = "xp2p://T/cam?quality=super"

@@ -10,7 +10,8 @@ import "C"
 import (
 	"unsafe"
 
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/element"
+	"github.com/xp2p/xp2p/internal/gst/target"
 )
 
 //export xp2pSrcSetString
@@ -47,7 +48,7 @@ func xp2pSrcGetNumber(src C.gpointer, id C.guint) C.gint64 {
 //export xp2pSrcSetURI
 func xp2pSrcSetURI(src C.gpointer, uri *C.gchar) *C.gchar {
 	s := C.GoString((*C.char)(uri))
-	if _, err := target.ParseURI(s); err != nil {
+	if err := target.Check(s); err != nil {
 		return (*C.gchar)(C.CString(err.Error()))
 	}
 	of(unsafe.Pointer(src)).settings.setString(C.XP2P_PROP_LOCATION, s)
@@ -56,19 +57,23 @@ func xp2pSrcSetURI(src C.gpointer, uri *C.gchar) *C.gchar {
 
 //export xp2pSrcStats
 func xp2pSrcStats(src C.gpointer) *C.GstStructure {
-	st := newStructure("application/x-xp2p-stats")
+	st := element.NewStructure("application/x-xp2p-stats")
 	rx, _ := of(unsafe.Pointer(src)).state.running()
 	if rx == nil {
-		return st.c
+		return (*C.GstStructure)(st.Pointer())
 	}
 	s := rx.Stats()
-	st.set("bytes", s.Bytes)
-	st.set("buffers", s.Chunks)
-	st.set("connections", s.Connections)
-	st.set("retries", s.Retries)
-	st.set("damaged", s.Damaged)
+	st.Set("bytes", s.Bytes)
+	st.Set("buffers", s.Chunks)
+	st.Set("connections", s.Connections)
+	st.Set("retries", s.Retries)
+	st.Set("bitrate", s.Bitrate)
+	st.Set("damaged", s.Damaged)
 	if s.Path != "" {
-		st.set("path", s.Path)
+		st.Set("path", s.Path)
+		st.Set("rtt", uint64(s.Link.RTT))
+		st.Set("packets-sent", s.Link.PacketsSent)
+		st.Set("packets-lost", s.Link.PacketsLost)
 	}
-	return st.c
+	return (*C.GstStructure)(st.Pointer())
 }

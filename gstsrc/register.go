@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-gst/go-glib/glib"
 	"github.com/go-gst/go-gst/gst/base"
+	"github.com/xp2p/xp2p/internal/gst/element"
 )
 
 // typeName is the GObject type of the element.
@@ -22,7 +23,7 @@ const typeName = "GstXp2pSrc"
 // is being loaded, or with nil to this process alone. It reports success.
 func Register(plugin unsafe.Pointer) bool {
 	C.xp2p_src_init_debug()
-	initLog()
+	element.InitLog()
 	t := glib.RegisterGoType(typeName, &source{}, class{base.ExtendsPushSrc}, uriHandler{})
 	return C.xp2p_src_register(C.gpointer(plugin), C.GType(t)) != 0
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/internal/gst/target"
 )
 
 // values are the element's properties.

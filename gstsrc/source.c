@@ -7,122 +7,12 @@
 GST_DEBUG_CATEGORY_STATIC (xp2psrc_debug);
 #define GST_CAT_DEFAULT xp2psrc_debug
 
+/* A download gives a file of any kind, every other stream is FLV: get_caps. */
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-flv"));
-
-/* Settings are read when the element starts, so they can be changed until then. */
-#define SETTING (G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
-#define READ_WRITE (G_PARAM_READWRITE | SETTING)
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+static GstStaticCaps flv_caps = GST_STATIC_CAPS ("video/x-flv");
 
 static GstPushSrcClass *parent_class;
-
-/* Properties */
-
-static void
-set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
-{
-  GstState state;
-
-  GST_OBJECT_LOCK (object);
-  state = GST_STATE (object);
-  GST_OBJECT_UNLOCK (object);
-  if (state > GST_STATE_READY) {
-    g_warning ("%s: property '%s' cannot be changed while the element runs; "
-        "set it to READY or NULL first", GST_OBJECT_NAME (object), pspec->name);
-    return;
-  }
-  switch (G_VALUE_TYPE (value)) {
-    case G_TYPE_STRING:
-      xp2pSrcSetString (object, id, (gchar *) g_value_get_string (value));
-      break;
-    case G_TYPE_BOOLEAN:
-      xp2pSrcSetNumber (object, id, g_value_get_boolean (value));
-      break;
-    case G_TYPE_INT:
-      xp2pSrcSetNumber (object, id, g_value_get_int (value));
-      break;
-    case G_TYPE_UINT:
-      xp2pSrcSetNumber (object, id, g_value_get_uint (value));
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-}
-
-static void
-get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
-{
-  switch (G_VALUE_TYPE (value)) {
-    case G_TYPE_STRING:
-      g_value_take_string (value, xp2pSrcGetString (object, id));
-      break;
-    case G_TYPE_BOOLEAN:
-      g_value_set_boolean (value, xp2pSrcGetNumber (object, id) != 0);
-      break;
-    case G_TYPE_INT:
-      g_value_set_int (value, (gint) xp2pSrcGetNumber (object, id));
-      break;
-    case G_TYPE_UINT:
-      g_value_set_uint (value, (guint) xp2pSrcGetNumber (object, id));
-      break;
-    default:
-      if (id == XP2P_PROP_STATS)
-        g_value_take_boxed (value, xp2pSrcStats (object));
-      else
-        G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-}
-
-static void
-install_properties (GObjectClass *klass)
-{
-  g_object_class_install_property (klass, XP2P_PROP_LOCATION,
-      g_param_spec_string ("location", "Location",
-          "Camera and stream: xp2p://PRODUCT/DEVICE?action=live&channel=0&quality=high; "
-          "may also carry _rendezvous=, _app= and _xp2p_info=", NULL, READ_WRITE));
-  g_object_class_install_property (klass, XP2P_PROP_RENDEZVOUS,
-      g_param_spec_string ("rendezvous", "Rendezvous",
-          "URL that `xp2p rendezvous` prints (unset: URI parameter _rendezvous, "
-          "then environment variable XP2P_RENDEZVOUS)", NULL, READ_WRITE));
-  g_object_class_install_property (klass, XP2P_PROP_APP,
-      g_param_spec_string ("app", "Account file",
-          "Path of the account's app.json (unset: URI parameter _app, then "
-          "environment variable XP2P_APP)", NULL, READ_WRITE));
-  /* Whoever can read it can use the camera, and pipelines print what they can read. */
-  g_object_class_install_property (klass, XP2P_PROP_XP2P_INFO,
-      g_param_spec_string ("xp2p-info", "xp2pInfo",
-          "The camera's grant, XP2P...%version (unset: URI parameter _xp2p_info, "
-          "then environment variable XP2P_INFO)", NULL, G_PARAM_WRITABLE | SETTING));
-  g_object_class_install_property (klass, XP2P_PROP_PARAMS,
-      g_param_spec_string ("params", "Stream parameters",
-          "Query of the stream's request, for what location does not say",
-          XP2P_DEFAULT_PARAMS, READ_WRITE));
-  g_object_class_install_property (klass, XP2P_PROP_RECONNECT,
-      g_param_spec_boolean ("reconnect", "Reconnect",
-          "Connect again by itself when the link or stream breaks",
-          XP2P_DEFAULT_RECONNECT, READ_WRITE));
-  g_object_class_install_property (klass, XP2P_PROP_RETRIES,
-      g_param_spec_int ("retries", "Retries",
-          "Attempts that may fail in a row before it is an error (-1 = no limit)",
-          -1, G_MAXINT, XP2P_DEFAULT_RETRIES, READ_WRITE));
-  g_object_class_install_property (klass, XP2P_PROP_RETRY_DELAY,
-      g_param_spec_uint ("retry-delay", "Retry delay",
-          "Wait before the first new attempt in ms; doubles with each failure in a row, "
-          "to at most 10 s", 0, 3600 * 1000, XP2P_DEFAULT_RETRY_DELAY, READ_WRITE));
-  g_object_class_install_property (klass, XP2P_PROP_TIMEOUT,
-      g_param_spec_uint ("timeout", "Timeout",
-          "Longest wait for the camera in ms, to connect and then for its next bytes, "
-          "before that attempt has failed (0 = no limit)",
-          0, G_MAXINT, XP2P_DEFAULT_TIMEOUT, READ_WRITE));
-  g_object_class_install_property (klass, XP2P_PROP_LATENCY,
-      g_param_spec_uint ("latency", "Latency",
-          "Time in ms by which sinks play later than data arrives, to even out the network",
-          0, G_MAXINT, XP2P_DEFAULT_LATENCY, READ_WRITE));
-  g_object_class_install_property (klass, XP2P_PROP_STATS,
-      g_param_spec_boxed ("stats", "Statistics",
-          "Counts since the element started: bytes, buffers, connections, retries, damaged, path",
-          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
-}
 
 /* Class functions */
 
@@ -165,13 +55,41 @@ create (GstPushSrc *src, GstBuffer **buffer)
   return ret;
 }
 
+static GstCaps *
+get_caps (GstBaseSrc *src, GstCaps *filter)
+{
+  GstCaps *caps, *some;
+
+  if (xp2pSrcMode (src) == XP2P_MODE_DOWNLOAD)
+    return filter ? gst_caps_ref (filter) : gst_caps_new_any ();
+  caps = gst_static_caps_get (&flv_caps);
+  if (!filter)
+    return caps;
+  some = gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref (caps);
+  return some;
+}
+
+/* What kind of source it is depends on the stream that is asked for. */
+static void
+become (GstBaseSrc *src, gint mode)
+{
+  gst_base_src_set_live (src, mode == XP2P_MODE_LIVE);
+  gst_base_src_set_format (src,
+      mode == XP2P_MODE_DOWNLOAD ? GST_FORMAT_BYTES : GST_FORMAT_TIME);
+}
+
 /* The base class wakes a create only to end the stream, not for a pause. This
- * source gives its stream up while it is paused, so that the camera sends none. */
+ * source gives a live stream up while it is paused, so that the camera sends none,
+ * and has a playback paused by the camera. */
 static GstStateChangeReturn
 change_state (GstElement *element, GstStateChange transition)
 {
   GstStateChangeReturn ret;
 
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY
+      || transition == GST_STATE_CHANGE_READY_TO_PAUSED)
+    become (GST_BASE_SRC (element), xp2pSrcMode (element));
   if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
     xp2pSrcPause (element, FALSE);
   ret = GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
@@ -181,28 +99,69 @@ change_state (GstElement *element, GstStateChange transition)
 }
 
 static gboolean
-is_seekable (GstBaseSrc *src)
-{
-  return FALSE;
-}
-
-static gboolean
 query (GstBaseSrc *src, GstQuery *query)
 {
+  GstSchedulingFlags flags = GST_SCHEDULING_FLAG_SEQUENTIAL |
+      GST_SCHEDULING_FLAG_BANDWIDTH_LIMITED;
+  gboolean live = gst_base_src_is_live (src);
+
+  if (xp2p_src_time_query (src, query))
+    return TRUE;
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_LATENCY:
-      gst_query_set_latency (query, gst_base_src_is_live (src),
-          xp2pSrcGetNumber (src, XP2P_PROP_LATENCY) * GST_MSECOND,
+      gst_query_set_latency (query, live,
+          live ? xp2pSrcGetNumber (src, XP2P_PROP_LATENCY) * GST_MSECOND : 0,
           GST_CLOCK_TIME_NONE);
       return TRUE;
     case GST_QUERY_SCHEDULING:
-      gst_query_set_scheduling (query, GST_SCHEDULING_FLAG_SEQUENTIAL |
-          GST_SCHEDULING_FLAG_BANDWIDTH_LIMITED, 1, -1, 0);
+      gst_query_set_scheduling (query, live ? flags : flags | GST_SCHEDULING_FLAG_SEEKABLE,
+          1, -1, 0);
       gst_query_add_scheduling_mode (query, GST_PAD_MODE_PUSH);
       return TRUE;
     default:
       return GST_BASE_SRC_CLASS (parent_class)->query (src, query);
   }
+}
+
+static gboolean
+event (GstBaseSrc *src, GstEvent *event)
+{
+  GstEvent *seek;
+  gboolean ok;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_SEEK:
+      seek = xp2p_src_absolute_seek (src, event);
+      if (!seek)
+        return FALSE;
+      ok = GST_BASE_SRC_CLASS (parent_class)->event (src, seek);
+      gst_event_unref (seek);
+      return ok;
+    case GST_EVENT_CUSTOM_UPSTREAM: /* as encoders are asked for a key frame (gstvideo) */
+      if (gst_event_has_name (event, "GstForceKeyUnit")) {
+        xp2pSrcForceKeyFrame (src);
+        return TRUE;
+      }
+      break;
+    default:
+      break;
+  }
+  return GST_BASE_SRC_CLASS (parent_class)->event (src, event);
+}
+
+/* Takes the event. What comes here and not by the pad does not get to event. */
+static gboolean
+send_event (GstElement *element, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
+    GstEvent *seek = xp2p_src_absolute_seek (GST_BASE_SRC (element), event);
+
+    gst_event_unref (event);
+    if (!seek)
+      return FALSE;
+    event = seek;
+  }
+  return GST_ELEMENT_CLASS (parent_class)->send_event (element, event);
 }
 
 void
@@ -214,93 +173,34 @@ xp2p_src_class_init (gpointer klass)
 
   parent_class = g_type_class_peek_parent (klass);
 
-  object->set_property = set_property;
-  object->get_property = get_property;
-  install_properties (object);
+  object->set_property = xp2p_src_set_property;
+  object->get_property = xp2p_src_get_property;
+  xp2p_src_install_properties (object);
+  xp2p_src_install_signals (klass);
 
   gst_element_class_set_static_metadata (element, "X-P2P camera source",
       "Source/Network/Video/Audio",
-      "Receives a camera's live FLV stream peer to peer through any NAT",
+      "Receives a camera's live pictures, recordings and files peer to peer through any NAT",
       "The xp2p project, https://github.com/xp2p/xp2p");
   gst_element_class_add_static_pad_template (element, &src_template);
 
   element->change_state = change_state;
+  element->send_event = send_event;
   base->start = start;
   base->stop = stop;
   base->unlock = unlock;
   base->unlock_stop = unlock_stop;
-  base->is_seekable = is_seekable;
+  base->get_caps = get_caps;
   base->query = query;
+  base->event = event;
+  xp2p_src_install_seeking (base);
   GST_PUSH_SRC_CLASS (klass)->create = create;
 }
 
 void
 xp2p_src_instance_init (gpointer instance)
 {
-  gst_base_src_set_live (instance, TRUE);
-  gst_base_src_set_format (instance, GST_FORMAT_TIME);
-}
-
-/* URI handler */
-
-static GstURIType
-uri_type (GType type)
-{
-  return GST_URI_SRC;
-}
-
-static const gchar *const *
-uri_protocols (GType type)
-{
-  static const gchar *const protocols[] = { "xp2p", NULL };
-
-  return protocols;
-}
-
-static gchar *
-uri_get (GstURIHandler *handler)
-{
-  return xp2pSrcGetString (handler, XP2P_PROP_LOCATION);
-}
-
-static gboolean
-uri_set (GstURIHandler *handler, const gchar *uri, GError **error)
-{
-  GstState state;
-  gchar *problem;
-
-  GST_OBJECT_LOCK (handler);
-  state = GST_STATE (handler);
-  GST_OBJECT_UNLOCK (handler);
-  if (state > GST_STATE_READY) {
-    g_set_error (error, GST_URI_ERROR, GST_URI_ERROR_BAD_STATE,
-        "the URI cannot be changed while the element runs");
-    return FALSE;
-  }
-  problem = xp2pSrcSetURI (handler, (gchar *) uri);
-  if (problem) {
-    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI, problem);
-    g_free (problem);
-    return FALSE;
-  }
-  return TRUE;
-}
-
-void
-xp2p_src_uri_handler_init (gpointer iface)
-{
-  GstURIHandlerInterface *handler = iface;
-
-  handler->get_type = uri_type;
-  handler->get_protocols = uri_protocols;
-  handler->get_uri = uri_get;
-  handler->set_uri = uri_set;
-}
-
-GType
-xp2p_src_uri_handler_type (void)
-{
-  return GST_TYPE_URI_HANDLER;
+  become (instance, XP2P_MODE_LIVE);
 }
 
 /* Registration */
@@ -336,6 +236,23 @@ xp2p_src_restart_clock (gpointer src, GstClockTime at)
   gst_base_src_new_segment (src, &segment);
 }
 
+void
+xp2p_src_place (gpointer src, GstClockTime start, GstClockTime stop,
+    GstClockTime time, GstClockTime base, gdouble applied_rate)
+{
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.flags = GST_BASE_SRC (src)->segment.flags;
+  segment.applied_rate = applied_rate;
+  segment.start = segment.position = start;
+  segment.stop = stop;
+  segment.time = time;
+  segment.base = base;
+  GST_DEBUG_OBJECT (src, "playback: %" GST_SEGMENT_FORMAT, &segment);
+  gst_base_src_new_segment (src, &segment);
+}
+
 GstBuffer *
 xp2p_buffer_new (gsize size, GstMapInfo *map)
 {
@@ -350,9 +267,12 @@ xp2p_buffer_new (gsize size, GstMapInfo *map)
 
 void
 xp2p_buffer_finish (GstBuffer *buffer, GstMapInfo *map, GstClockTime at,
-    gboolean header, gboolean discont)
+    guint64 offset, gboolean header, gboolean discont)
 {
   gst_buffer_unmap (buffer, map);
+  GST_BUFFER_OFFSET (buffer) = offset;
+  if (offset != GST_BUFFER_OFFSET_NONE)
+    GST_BUFFER_OFFSET_END (buffer) = offset + map->size;
   GST_BUFFER_PTS (buffer) = at;
   GST_BUFFER_DTS (buffer) = at;
   if (header)

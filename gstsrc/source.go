@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-gst/go-glib/glib"
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
+	"github.com/xp2p/xp2p/gstsrc/internal/timeline"
 )
 
 // source is the Go side of one element. Settings and state have a lock each, and
@@ -43,15 +44,20 @@ func of(element unsafe.Pointer) *source {
 type state struct {
 	mu       sync.Mutex
 	rx       *receiver.Receiver // nil: stopped
+	live     bool               // it waits for no camera while it is paused
 	paused   bool
 	unlocked bool // in the base class's word: nothing may wait
 	ctx      context.Context
 	cancel   context.CancelFunc // ends the waits; nil: ended
+
+	// line is a playback's. The streaming thread has it, and a seek, while that
+	// does not run.
+	line *timeline.Line
 }
 
 // begin puts a receiver in place.
-func (s *state) begin(rx *receiver.Receiver) {
-	s.change(func() { s.rx, s.paused = rx, false })
+func (s *state) begin(rx *receiver.Receiver, live bool, line *timeline.Line) {
+	s.change(func() { s.rx, s.live, s.line, s.paused = rx, live, line, false })
 }
 
 // end takes the receiver out.
@@ -60,8 +66,13 @@ func (s *state) end() (rx *receiver.Receiver) {
 	return rx
 }
 
-// pause says whether the element is paused. A paused element waits for no camera.
-func (s *state) pause(on bool) { s.change(func() { s.paused = on }) }
+// pause says whether the element is paused. A live one waits for no camera then.
+func (s *state) pause(on bool) {
+	s.change(func() { s.paused = on && s.live })
+	if rx, _ := s.running(); rx != nil {
+		rx.Pause(on)
+	}
+}
 
 // unlock says whether nothing may wait, whatever the element's state.
 func (s *state) unlock(on bool) { s.change(func() { s.unlocked = on }) }

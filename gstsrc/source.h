@@ -29,6 +29,13 @@ enum {
 #define XP2P_DEFAULT_TIMEOUT 10000   /* ms */
 #define XP2P_DEFAULT_LATENCY 200     /* ms */
 
+/* Modes by the numbers of receiver.Mode. */
+enum { XP2P_MODE_LIVE, XP2P_MODE_PLAYBACK, XP2P_MODE_DOWNLOAD };
+
+/* A camera's bounds of a playback's speed. */
+#define XP2P_MIN_SPEED 0.0625
+#define XP2P_MAX_SPEED 16.0
+
 /* What the Go side of create returns when a pause ended its wait. */
 #define XP2P_FLOW_PAUSED GST_FLOW_CUSTOM_SUCCESS
 
@@ -40,12 +47,30 @@ void xp2p_src_uri_handler_init (gpointer iface);
 GType xp2p_src_uri_handler_type (void);
 gboolean xp2p_src_register (gpointer plugin, GType type);
 
+/* Parts of the class, a file each: properties.c, seek.c, signals.c. */
+void xp2p_src_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec);
+void xp2p_src_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec);
+void xp2p_src_install_properties (GObjectClass *klass);
+void xp2p_src_install_seeking (GstBaseSrcClass *klass);
+gboolean xp2p_src_time_query (GstBaseSrc *src, GstQuery *query);
+/* What to give the base class for a seek, to be unreffed; NULL: it is refused. */
+GstEvent *xp2p_src_absolute_seek (GstBaseSrc *src, GstEvent *seek);
+void xp2p_src_install_signals (gpointer klass);
+
+/* Emits command-reply with reply, which it takes, as it takes the reference to src
+ * that send-command left. */
+void xp2p_src_emit_reply (gpointer src, guint id, GstStructure *reply);
+
 /* Starts a segment in which media time at has the running time of this moment.
  * Only from create. */
 void xp2p_src_restart_clock (gpointer src, GstClockTime at);
 
-/* A new buffer of size bytes; they are written at *data, then the buffer is
- * finished. */
+/* Starts a segment of a playback, of rate 1. Only from create. */
+void xp2p_src_place (gpointer src, GstClockTime start, GstClockTime stop,
+    GstClockTime time, GstClockTime base, gdouble applied_rate);
+
+/* A new buffer of size bytes; they are written at map's data, then the buffer is
+ * finished. at and offset may be none. */
 GstBuffer *xp2p_buffer_new (gsize size, GstMapInfo *map);
 void xp2p_buffer_finish (GstBuffer *buffer, GstMapInfo *map, GstClockTime at,
-    gboolean header, gboolean discont);
+    guint64 offset, gboolean header, gboolean discont);

@@ -14,32 +14,44 @@ import (
 	"log/slog"
 	"unsafe"
 
+	"github.com/xp2p/xp2p/gstsrc/internal/httpflv"
 	"github.com/xp2p/xp2p/gstsrc/internal/receiver"
-	"github.com/xp2p/xp2p/gstsrc/internal/target"
+	"github.com/xp2p/xp2p/gstsrc/internal/timeline"
 	"github.com/xp2p/xp2p/gstsrc/internal/viewer"
+	"github.com/xp2p/xp2p/internal/gst/element"
+	"github.com/xp2p/xp2p/internal/gst/target"
 	"github.com/xp2p/xp2p/session"
 )
 
 // newDialer makes the way to a camera; tests put a camera of their own there.
-var newDialer = func(t target.Target, logger *slog.Logger) receiver.Dialer { return viewer.New(t, logger) }
+var newDialer = func(t target.Target, logger *slog.Logger) receiver.Dialer {
+	if t.HTTP != "" {
+		return httpflv.New(t.HTTP, logger)
+	}
+	return viewer.New(t, logger)
+}
 
 // xp2pSrcStart checks the settings. It connects nothing: the first create does,
 // so that no state change waits for a network.
 //
 //export xp2pSrcStart
 func xp2pSrcStart(src C.gpointer) C.gboolean {
-	element := unsafe.Pointer(src)
-	s := of(element)
+	ptr := unsafe.Pointer(src)
+	s := of(ptr)
 	v := s.settings.get()
-	t, err := target.Resolve(v.Properties, getenv)
+	t, err := target.Resolve(v.Properties, element.Getenv)
 	if err != nil {
-		postError(element, err)
+		postError(ptr, err)
 		return C.FALSE
 	}
 	o := v.options()
 	o.Params = t.Params
-	o.Events = func(e session.Event) { postEvent(element, e) }
-	s.state.begin(receiver.New(newDialer(t, logger), o))
+	if o.Mode, o.Start, o.End, err = receiver.ParseParams(t.Params); err != nil {
+		postError(ptr, &session.Error{Op: "startP2PStream", Code: session.BadArgument, Err: err})
+		return C.FALSE
+	}
+	o.Events = func(e session.Event) { element.PostEvent(ptr, e) }
+	s.state.begin(receiver.New(newDialer(t, element.Logger), o), o.Mode == receiver.Live, timeline.New(o.Start))
 	return C.TRUE
 }
 
@@ -68,8 +80,8 @@ func xp2pSrcPause(src C.gpointer, on C.gboolean) {
 //
 //export xp2pSrcCreate
 func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
-	element := unsafe.Pointer(src)
-	st := &of(element).state
+	ptr := unsafe.Pointer(src)
+	st := &of(ptr).state
 	rx, ctx := st.running()
 	if rx == nil || ctx == nil {
 		return C.GST_FLOW_FLUSHING
@@ -85,31 +97,38 @@ func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 		}
 		return C.XP2P_FLOW_PAUSED
 	default:
-		postError(element, err)
+		postError(ptr, err)
 		return C.GST_FLOW_ERROR
 	}
-	if c.Restart {
+	switch {
+	case c.Position != nil && !st.live:
+		st.place(ptr, c.Time, *c.Position)
+	case c.Restart && st.live:
 		C.xp2p_src_restart_clock(src, C.GstClockTime(c.Time))
 	}
-	if *out = newBuffer(&c); *out == nil {
-		postError(element, errors.New("out of memory for a buffer"))
+	if *out = newBuffer(&c, rx.Mode()); *out == nil {
+		postError(ptr, errors.New("out of memory for a buffer"))
 		return C.GST_FLOW_ERROR
 	}
 	return C.GST_FLOW_OK
 }
 
 // newBuffer copies a chunk into a GstBuffer, straight from where it was received.
-func newBuffer(c *receiver.Chunk) *C.GstBuffer {
-	var m C.GstMapInfo
-	b := C.xp2p_buffer_new(C.gsize(c.Size), &m)
+func newBuffer(c *receiver.Chunk, m receiver.Mode) *C.GstBuffer {
+	var data C.GstMapInfo
+	b := C.xp2p_buffer_new(C.gsize(c.Size), &data)
 	if b == nil {
 		return nil
 	}
-	to := unsafe.Slice((*byte)(unsafe.Pointer(m.data)), c.Size)
+	to := unsafe.Slice((*byte)(unsafe.Pointer(data.data)), c.Size)
 	for _, part := range c.Parts {
 		to = to[copy(to, part):]
 	}
-	C.xp2p_buffer_finish(b, &m, C.GstClockTime(c.Time), gbool(c.Header), gbool(c.Restart && c.Time > 0))
+	at, offset := C.GstClockTime(c.Time), C.guint64(C.GST_BUFFER_OFFSET_NONE)
+	if m == receiver.Download {
+		at, offset = C.GST_CLOCK_TIME_NONE, C.guint64(c.Offset)
+	}
+	C.xp2p_buffer_finish(b, &data, at, offset, gbool(c.Header), gbool(c.Restart && c.Time > 0))
 	return b
 }
 
@@ -118,12 +137,4 @@ func gbool(b bool) C.gboolean {
 		return C.TRUE
 	}
 	return C.FALSE
-}
-
-// getenv asks the process's environment as it is now. Go's own copy is from when
-// the plugin was loaded, and a program may set a variable after that.
-func getenv(key string) string {
-	k := cString(key)
-	defer C.g_free(C.gpointer(unsafe.Pointer(k)))
-	return C.GoString((*C.char)(C.g_getenv((*C.gchar)(unsafe.Pointer(k)))))
 }

@@ -10,7 +10,7 @@ import (
 // Event is something that happened.
 type Event struct {
 	Time time.Time `json:"time"`
-	// Type: "camera.state" (Detail is a CameraStatus), "camera.event" (a session.Event
+	// Type: "export.progress" and "export.done" (Detail is an ExportDetail), "camera.state" (Detail is a CameraStatus), "camera.event" (a session.Event
 	// of a camera reached by xp2pInfo), "lost" (a LostDetail), or what Publish was given.
 	Type   string `json:"type"`
 	Camera string `json:"camera,omitempty"`

@@ -18,10 +18,11 @@ import (
 
 // Config is the file of `xp2p nvr --config`; docs/guide/nvr.md describes it.
 type Config struct {
-	Rendezvous string // URL; XP2P_RENDEZVOUS takes its place
-	App        string // path of app.json; XP2P_APP takes its place
-	Control    string // path of the control socket
-	Web        string // address; accepted and not served by this version
+	Rendezvous string        // URL; XP2P_RENDEZVOUS takes its place
+	App        string        // path of app.json; XP2P_APP takes its place
+	Control    string        // path of the control socket
+	Web        string        // address; accepted and not served by this version
+	Device     *DeviceConfig // nil: the recorder is no device itself
 	Storage    []StorageConfig
 	Cameras    []CameraConfig
 	Pipelines  []PipelineConfig
@@ -110,6 +111,10 @@ func (c *Config) decode(n *yaml.Node) error {
 		"app":        text(&c.App),
 		"control":    text(&c.Control),
 		"web":        text(&c.Web),
+		"device": func(n *yaml.Node, key string) error {
+			c.Device = &DeviceConfig{}
+			return c.Device.decode(n, key)
+		},
 		"storage": items(func(n *yaml.Node, key string) error {
 			var s StorageConfig
 			c.Storage = append(c.Storage, s)
@@ -125,6 +130,24 @@ func (c *Config) decode(n *yaml.Node) error {
 			return c.Pipelines[len(c.Pipelines)-1].decode(n, key)
 		}),
 	})
+}
+
+func (d *DeviceConfig) decode(n *yaml.Node, key string) error {
+	if err := fields(n, key, map[string]func(*yaml.Node, string) error{
+		"product":     text(&d.Product),
+		"name":        text(&d.Name),
+		"state":       text(&d.State),
+		"lan":         text(&d.LAN),
+		"max-viewers": count(&d.MaxViewers, 1, 1000),
+	}); err != nil {
+		return err
+	}
+	for _, need := range []struct{ key, value string }{{"product", d.Product}, {"name", d.Name}, {"state", d.State}} {
+		if need.value == "" {
+			return wrong(n, key+"."+need.key, "is missing")
+		}
+	}
+	return nil
 }
 
 func (s *StorageConfig) decode(n *yaml.Node, key string) error {
@@ -199,6 +222,15 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 func (c *Config) resolve(n *yaml.Node, dir string) error {
 	if len(c.Storage) == 0 {
 		return wrong(n, "storage", "is missing: where to record to")
+	}
+	if d := c.Device; d != nil {
+		d.State = under(dir, d.State)
+		if d.LAN == "" && c.Rendezvous == "" {
+			return wrong(value(n, "device"), "device", "needs rendezvous and app, or lan")
+		}
+		if len(c.Cameras) == 0 {
+			return wrong(value(n, "device"), "device", "needs at least one camera")
+		}
 	}
 	seen := map[string]bool{}
 	for i := range c.Storage {

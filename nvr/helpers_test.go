@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // quick are the waits of tests: short, so that many attempts fit into a second.
-var quick = Timing{Tick: 10 * time.Millisecond, Stall: time.Second, Connect: time.Second, RetryFirst: 10 * time.Millisecond, RetryMost: 50 * time.Millisecond}
+var quick = Timing{Tick: 10 * time.Millisecond, Stall: 4 * time.Second, Connect: 4 * time.Second, RetryFirst: 10 * time.Millisecond, RetryMost: 50 * time.Millisecond}
 
 // fakeCamera serves FLV over HTTP: first the bytes of before, then a file, then it
 // ends or, when hold is set, stays silent.
@@ -101,7 +101,7 @@ func open(t testing.TB, o Options, cameras ...CameraConfig) *NVR {
 // until polls a condition for as long as a slow machine may need.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)

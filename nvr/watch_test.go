@@ -28,8 +28,11 @@ func TestWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() {
-			defer stream.Close()
 			pictures := 0
+			defer func() {
+				stream.Close()
+				done <- pictures
+			}()
 			r := flv.NewReader(stream, flv.Options{})
 			for {
 				var tag flv.Tag
@@ -38,7 +41,6 @@ func TestWatch(t *testing.T) {
 					if err != io.EOF {
 						t.Error(err)
 					}
-					done <- pictures
 					return
 				}
 				if u.Kind == demux.Video && !u.Config && !u.EndOfSequence {

@@ -116,6 +116,17 @@ func duration(dst *time.Duration, least, most time.Duration) func(*yaml.Node, st
 	}
 }
 
+func count(dst *int, least, most int) func(*yaml.Node, string) error {
+	return func(n *yaml.Node, key string) error {
+		v, err := strconv.Atoi(n.Value)
+		if n.Kind != yaml.ScalarNode || err != nil || v < least || v > most {
+			return wrong(n, key, fmt.Sprintf("%q must be a number from %d to %d", n.Value, least, most))
+		}
+		*dst = v
+		return nil
+	}
+}
+
 // size takes bytes, or a number with KiB, MiB, GiB or TiB.
 func size(dst *int64) func(*yaml.Node, string) error {
 	return func(n *yaml.Node, key string) error {

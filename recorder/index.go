@@ -238,14 +238,31 @@ func scanSegment(rows *sql.Rows, extra ...any) (segmentRow, error) {
 	return s, nil
 }
 
-// segments calls f for every segment that overlaps [from, to) (zero: unbounded) of
-// a camera ("": all), in the order of their start.
-func (x *index) segments(ctx context.Context, camera string, from, to time.Time, f func(camera string, s segmentRow) error) error {
+// The parameters of both: from, to, camera, count. A segment is at most an hour or so
+// long, so an index on start can be used; an endless one (no key picture ever) is the
+// exception that "end" still finds.
+const (
+	segmentsOfAll = `SELECT ` + segmentColumns + `, c.name FROM segment s JOIN camera c ON c.id=s.camera
+		WHERE s.state<>2 AND s.start<?2 AND s.end>?1 AND ?3='' ORDER BY s.start, s.id LIMIT ?4`
+
+	// Segments of one camera follow one another and overlap at most where it was connected
+	// again, so the index is read from 64 of them before the interval on.
+	segmentsOfOne = `SELECT ` + segmentColumns + `, ?3 FROM segment s
+		WHERE s.camera=(SELECT id FROM camera WHERE name=?3) AND s.state<>2 AND s.start<?2 AND s.end>?1
+		AND s.start>=coalesce((SELECT p.start FROM segment p WHERE p.camera=(SELECT id FROM camera WHERE name=?3)
+			AND p.start<=?1 ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62)
+		ORDER BY s.start, s.id LIMIT ?4`
+)
+
+// segments calls f for the first n segments (noLimit: for all) that overlap [from, to)
+// (zero: unbounded) of a camera ("": all), in the order of their start.
+func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s segmentRow) error) error {
 	lo, hi := bounds(from, to)
-	// A segment is at most an hour or so long, so the index on start can be used; an
-	// endless one (no key picture ever) is the exception that "end" still finds.
-	rows, err := x.r.QueryContext(ctx, `SELECT `+segmentColumns+`, c.name FROM segment s JOIN camera c ON c.id=s.camera
-		WHERE s.state<>2 AND s.start<?2 AND s.end>?1 AND (?3='' OR c.name=?3) ORDER BY s.start, s.id`, lo, hi, camera)
+	query := segmentsOfAll
+	if camera != "" {
+		query = segmentsOfOne
+	}
+	rows, err := x.r.QueryContext(ctx, query, lo, hi, camera, n)
 	if err != nil {
 		return err
 	}

@@ -32,10 +32,18 @@ func (r *segmentRow) segment(s *storage, camera string) Segment {
 // List gives the segments of a camera ("": of all) that overlap [from, to), in the
 // order of their start. A zero time is no bound.
 func (a *Archive) List(ctx context.Context, camera string, from, to time.Time) ([]Segment, error) {
+	return a.ListFirst(ctx, camera, from, to, noLimit)
+}
+
+const noLimit = -1
+
+// ListFirst is List of the first n segments at most: a page, for those who must not
+// hold the whole list.
+func (a *Archive) ListFirst(ctx context.Context, camera string, from, to time.Time, n int) ([]Segment, error) {
 	live := a.liveSegments()
 	var list []Segment
 	for _, s := range a.storages {
-		err := s.index.segments(ctx, camera, from, to, func(name string, r segmentRow) error {
+		err := s.index.segments(ctx, camera, from, to, n, func(name string, r segmentRow) error {
 			seg := r.segment(s, name)
 			if l := live[seg.Path]; l != nil && seg.Open {
 				seg = *l
@@ -56,6 +64,9 @@ func (a *Archive) List(ctx context.Context, camera string, from, to time.Time) (
 		}
 	}
 	sort.SliceStable(list, func(i, j int) bool { return list[i].Start.Before(list[j].Start) })
+	if n != noLimit && len(list) > n {
+		list = list[:n]
+	}
 	return list, nil
 }
 

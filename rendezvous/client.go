@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +59,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	servers []Server
+	probe   []Server
 	fresh   time.Time // until when servers may be used
 }
 
@@ -192,7 +194,10 @@ func (s Server) LogValue() slog.Value { return slog.StringValue(s.URL) }
 // ServerList is the answer to the ice request.
 type ServerList struct {
 	Servers []Server `json:"servers"`
-	TTL     int      `json:"ttl"` // seconds for which the credentials hold
+	// Probe are STUN servers besides those of Servers, for finding out the NAT's kind
+	// alone: every link would ask them too if they were among Servers.
+	Probe []Server `json:"probe,omitempty"`
+	TTL   int      `json:"ttl"` // seconds for which the credentials hold
 }
 
 // Servers are the STUN and TURN servers of the rendezvous. The answer is kept
@@ -211,11 +216,50 @@ func (c *Client) Servers(ctx context.Context) ([]Server, error) {
 	if err := json.Unmarshal(msg.Data, &l); err != nil {
 		return nil, fmt.Errorf("list of STUN and TURN servers: %w", err)
 	}
-	for i := range l.Servers {
-		l.Servers[i].URL = withHost(l.Servers[i].URL, c.host)
+	for _, list := range [][]Server{l.Servers, l.Probe} {
+		for i := range list {
+			list[i].URL = withHost(list[i].URL, c.host)
+		}
 	}
-	c.servers, c.fresh = l.Servers, time.Now().Add(time.Duration(l.TTL)*time.Second/2)
+	c.servers, c.probe, c.fresh = l.Servers, l.Probe, time.Now().Add(time.Duration(l.TTL)*time.Second/2)
 	return c.servers, nil
+}
+
+// ProbeServers are the servers of Servers and those that are there for probing the NAT.
+func (c *Client) ProbeServers(ctx context.Context) ([]Server, error) {
+	servers, err := c.Servers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Concat(servers, c.probe), nil
+}
+
+// renewPatience is how long Renew waits for an answer before it connects anew.
+const renewPatience = 500 * time.Millisecond
+
+// Renew makes sure, after a change of network, that the connection is not a dead
+// one: it asks for a sign of life, connects anew where none comes, and waits until the
+// connection stands or ctx ends. The error is ErrUnreachable.
+func (c *Client) Renew(ctx context.Context) error {
+	if c.nc.IsConnected() && c.nc.FlushTimeout(renewPatience) == nil {
+		return nil
+	}
+	up := c.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	defer c.nc.RemoveStatusListener(up)
+	if err := c.nc.ForceReconnect(); err != nil {
+		return requestError(err)
+	}
+	select {
+	case status := <-up:
+		if status == nats.CONNECTED {
+			return nil
+		}
+		return fmt.Errorf("%w: %w", ErrUnreachable, nats.ErrConnectionClosed)
+	case <-ctx.Done():
+		return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.cfg.URL, context.Cause(ctx))
+	}
 }
 
 // withHost fills in the host of "turn::PORT?transport=udp" (RFC 7065).

@@ -9,6 +9,14 @@ import (
 
 // Code is an X-P2P result code (reference/xp2p.md §2, "Result codes").
 // Codes that this table does not know pass through unchanged.
+//
+// TestCodes shows how each comes about. Some of the original's have nothing here that
+// they could report:
+//
+//	-2003  every Init makes a module of its own; a process may have several
+//	-2301  is the local server's, which is not this package's
+//	-2502  a packet that cannot be decrypted is dropped as if it were lost (RFC 9001 §5.3)
+//	-2801  belongs to the move from one camera's stream to that of many viewers (1vN)
 type Code int
 
 const (
@@ -17,16 +25,16 @@ const (
 	BadXP2PInfo         Code = -2001
 	NotInitialised      Code = -2002
 	AlreadyInitialised  Code = -2003
-	NotSupported        Code = -2004
-	DeviceVersionTooLow Code = -2005
-	TransportStarted    Code = -2201
+	NotSupported        Code = -2004 // the camera answered with status 406
+	DeviceVersionTooLow Code = -2005 // below StreamInfo.MinVersion
+	TransportStarted    Code = -2201 // the UDP port is taken
 	ProbeFailed         Code = -2202
 	LocalServerFailed   Code = -2301
 	AlreadyStarted      Code = -2401
 	StreamFailed        Code = -2402
 	NoService           Code = -2403
-	NotInEnvironment    Code = -2404
-	EncryptFailed       Code = -2501
+	NotInEnvironment    Code = -2404 // a 1vN URL: this module connects to cameras
+	EncryptFailed       Code = -2501 // the camera refused our half of the handshake
 	DecryptFailed       Code = -2502
 	VoiceFailed         Code = -2601
 	DownloadFailed      Code = -2701

@@ -24,9 +24,9 @@ const (
 // CommandResult is what sendCommand returns in the original.
 type CommandResult struct {
 	Type    string `json:"type"`
-	Status  int    `json:"status"` // HTTP status of the answer, 0 without one
-	Data    string `json:"data"`   // the reply, text
-	ErrCode Code   `json:"errcode"`
+	Status  int    `json:"status"`  // HTTP status of the answer, 0 without one
+	Data    string `json:"data"`    // the reply, text
+	ErrCode Code   `json:"errcode"` // of a failure: NotSupported (status 406), AlreadyStarted (409) or OK, the camera's own
 	ErrMsg  string `json:"errmsg"`
 }
 
@@ -93,7 +93,7 @@ func (s *Service) SendCommand(ctx context.Context, command string) (CommandResul
 	}
 	r := CommandResult{Type: CommandSuccess, Status: res.StatusCode, Data: string(data)}
 	if res.StatusCode != http.StatusOK {
-		r.Type, r.ErrMsg = CommandFailure, fmt.Sprintf("the camera answered with status %d", res.StatusCode)
+		r.Type, r.ErrCode, r.ErrMsg = CommandFailure, refusalCode(res.StatusCode, OK), fmt.Sprintf("the camera answered with status %d", res.StatusCode)
 		var why struct {
 			Error string `json:"error"`
 		}

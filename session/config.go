@@ -29,9 +29,18 @@ type Config struct {
 	// Empty: a fresh key for this module's life.
 	KeyFile string
 
-	// Events receives every event of every service; nil: none. It is called from one goroutine
-	// per service, in order, and must not block for long: a service waits for it.
+	// Events receives every event of the module and of every service; nil: none. It is called
+	// from one goroutine per service and one for the module, each in order, and must not block
+	// for long: 256 events wait, more are lost and logged. It must not close the service or
+	// module, which wait for it.
 	Events func(Event)
+
+	// LogEvents makes events of kind log of what the module and its services log, from this
+	// level on; nil: none.
+	LogEvents slog.Leveler
+
+	// Port is the module's UDP port, for firewalls that want to know it; 0: any free one.
+	Port uint16
 
 	// RelayOnly leaves out direct paths to cameras.
 	RelayOnly bool

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 
@@ -21,55 +22,83 @@ type Module struct {
 	id   *link.Identity
 	sock *link.Socket
 	rv   *rendezvous.Client
+	log  *slog.Logger // whose lines are log events too
+
+	events *eventQueue // of the module itself
+	life   context.Context
+	end    context.CancelFunc
+	wg     sync.WaitGroup
+	// resetting has one token: whoever holds it follows a change of network.
+	resetting chan struct{}
 
 	mu       sync.Mutex
 	services map[string]*Service
+	nat      NAT
 	closed   bool
 
 	lan lanSocket
 }
 
-// Init starts a module: the original's init. Errors have the codes BadArgument
-// (also an account that the rendezvous refuses), ProbeFailed (the rendezvous
-// cannot be reached) and TransportStarted (the socket cannot be opened).
+// Init starts a module: the original's init. It looks at the network at once, so that no
+// connection has to wait for that. Errors have the codes BadArgument (also an account that
+// the rendezvous refuses), ProbeFailed (the rendezvous cannot be reached) and
+// TransportStarted (the socket cannot be opened; with Config.Port, because another module
+// or program has it).
 func Init(ctx context.Context, cfg Config) (*Module, error) {
 	const op = "init"
 	if err := cfg.validate(); err != nil {
 		return nil, &Error{op, BadArgument, err}
 	}
 	cfg = cfg.withDefaults()
-	m := &Module{cfg: cfg, services: map[string]*Service{}}
+	raw := cfg.Logger
+	m := &Module{services: map[string]*Service{}, nat: NAT{Kind: NATUnknown}, resetting: make(chan struct{}, 1)}
+	m.life, m.end = context.WithCancel(context.Background())
+	m.events = newEventQueue("", raw, cfg.Events, nil)
+	m.cfg = cfg
+	m.log = teeLogs(raw, cfg.LogEvents, m.events.line)
+	m.events.start()
+	if err := m.start(ctx); err != nil {
+		m.Close()
+		err.Op = op
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Module) start(ctx context.Context) *Error {
 	var err error
-	if cfg.KeyFile != "" {
-		m.id, err = link.LoadIdentity(cfg.KeyFile)
+	if m.cfg.KeyFile != "" {
+		m.id, err = link.LoadIdentity(m.cfg.KeyFile)
 	} else {
 		m.id, err = link.NewIdentity()
 	}
 	if err != nil {
-		return nil, &Error{op, BadArgument, err}
+		return &Error{Code: BadArgument, Err: err}
 	}
-	if m.sock, err = link.Listen(link.SocketConfig{Bind: link.BindFor(cfg.Rendezvous), Logger: cfg.Logger}); err != nil {
-		return nil, &Error{op, TransportStarted, err}
+	m.sock, err = link.Listen(link.SocketConfig{Bind: link.BindFor(m.cfg.Rendezvous), Port: m.cfg.Port, Logger: m.log})
+	if err != nil {
+		return &Error{Code: TransportStarted, Err: err}
 	}
-	if cfg.Rendezvous == "" {
-		return m, nil // for services on the LAN
+	if m.cfg.Rendezvous == "" {
+		return nil // for services on the LAN
 	}
-	m.rv, err = rendezvous.Dial(ctx, rendezvous.Config{URL: cfg.Rendezvous, App: cfg.App, Logger: cfg.Logger})
+	m.rv, err = rendezvous.Dial(ctx, rendezvous.Config{URL: m.cfg.Rendezvous, App: m.cfg.App, Logger: m.log})
 	if err == nil {
 		// Asked now, so that no connection has to wait for it.
-		probe, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
-		_, err = m.rv.Servers(probe)
-		cancel()
-	}
-	if err != nil {
-		m.Close()
-		code := ProbeFailed
-		if errors.Is(err, rendezvous.ErrRefused) {
-			code = BadArgument
+		ctx, cancel := context.WithTimeout(ctx, m.cfg.ConnectTimeout)
+		defer cancel()
+		if _, err = m.rv.Servers(ctx); err == nil {
+			m.probe(ctx) // what it finds wrong is an event: the rendezvous works
 		}
-		return nil, &Error{op, code, err}
 	}
-	return m, nil
+	switch {
+	case errors.Is(err, rendezvous.ErrRefused):
+		return &Error{Code: BadArgument, Err: err}
+	case err != nil:
+		return &Error{Code: ProbeFailed, Err: err}
+	}
+	m.watchNetwork()
+	return nil
 }
 
 // UUID is this viewer's identity for logs, the pin of its key: the original's getUUID.
@@ -88,11 +117,20 @@ type StreamInfo struct {
 	// Events receives this service's events, besides Config.Events; nil: nobody.
 	// The same rules hold for it.
 	Events func(Event)
+	// OnMessage answers what the camera says by itself; nil: nobody listens.
+	OnMessage MessageHandler
+	// Levels asks for the events level: how full the camera's send buffer for us is.
+	Levels bool
+	// MinVersion is the oldest version of the camera, as its xp2pInfo states it, that the
+	// caller can do with ("2.4.46"); empty: any.
+	MinVersion string
 }
 
 // StartService connects to a camera: the original's startP2PService. id is the
-// caller's, one service per id. ctx bounds the call, not the service. Errors have
-// the codes BadArgument, BadXP2PInfo, NotInitialised, AlreadyStarted, StreamFailed.
+// caller's, one service per id. ctx bounds the call, not the service. Errors have the
+// codes BadArgument, BadXP2PInfo, NotInitialised, AlreadyStarted, DeviceVersionTooLow,
+// NotInEnvironment (a 1vN URL), EncryptFailed, and StreamFailed where the camera is not
+// reached.
 func (m *Module) StartService(ctx context.Context, id string, info StreamInfo) (*Service, error) {
 	const op = "startP2PService"
 	if id == "" {
@@ -165,19 +203,30 @@ func (m *Module) Close() error {
 		services = append(services, s)
 	}
 	m.mu.Unlock()
+	m.end()
 	for _, s := range services {
 		s.Close()
 	}
+	m.wg.Wait()
 	if m.rv != nil {
 		m.rv.Close()
 	}
-	return errors.Join(m.lan.close(), m.sock.Close())
+	err := m.lan.close()
+	if m.sock != nil {
+		err = errors.Join(err, m.sock.Close())
+	}
+	m.events.stop()
+	return err
 }
 
 // resolve finds the grant and the parameters, and checks what fits together.
 func (i StreamInfo) resolve() (*grant.Grant, string, *Error) {
 	info, params := i.XP2PInfo, ""
 	if i.URL != "" {
+		if is1vN(i.URL) {
+			return nil, "", &Error{Code: NotInEnvironment, Err: errors.New("streams of many viewers (1vN, an https URL) are not supported by this version; " +
+				"one camera's is http://XP2P_INFO.xnet/ipc.p2p.com/ipc.flv?PARAMS")}
+		}
 		u, err := ParseURL(i.URL)
 		if err != nil {
 			return nil, "", &Error{Code: BadArgument, Err: err}
@@ -196,6 +245,16 @@ func (i StreamInfo) resolve() (*grant.Grant, string, *Error) {
 	}
 	if i.ProductID != "" && i.ProductID != g.Product || i.DeviceName != "" && i.DeviceName != g.Device {
 		return nil, "", &Error{Code: BadArgument, Err: fmt.Errorf("the xp2pInfo is for %s/%s, not for %s/%s", g.Product, g.Device, i.ProductID, i.DeviceName)}
+	}
+	if i.MinVersion != "" {
+		older, err := olderVersion(g.Version, i.MinVersion)
+		switch {
+		case err != nil:
+			return nil, "", &Error{Code: BadArgument, Err: err}
+		case older:
+			return nil, "", &Error{Code: DeviceVersionTooLow, Err: fmt.Errorf("the camera %s/%s has version %s, at least %s is asked for: upgrade it",
+				g.Product, g.Device, g.Version, i.MinVersion)}
+		}
 	}
 	return g, params, nil
 }

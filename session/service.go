@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,8 +20,10 @@ import (
 	"github.com/xp2p/xp2p/rendezvous"
 )
 
-// Service is a connection to one camera. When its link breaks, the event
-// disconnect says so, and the next request joins the camera again.
+// Service is a connection to one camera. When its link breaks, the event disconnect
+// says so, what went over it ends, and the service joins the camera again by itself
+// until it is closed: each attempt is an event reconnecting, success is connected. A
+// request meanwhile tries at once.
 type Service struct {
 	m      *Module
 	id     string
@@ -27,6 +32,9 @@ type Service struct {
 	params string  // of the stream, where StartStream gets none
 	lan    *viaLAN // nil: through the rendezvous
 	events *eventQueue
+	log    *slog.Logger
+
+	kick chan struct{} // one token: a rejoiner that waits shall try now
 
 	// connecting has one token: whoever holds it connects, others wait for it.
 	connecting chan struct{}
@@ -35,20 +43,28 @@ type Service struct {
 	closeOnce  sync.Once
 	wg         sync.WaitGroup
 
-	mu     sync.Mutex
-	link   *link.Link
-	stream *Stream
-	closed bool
+	mu         sync.Mutex
+	link       *link.Link
+	stream     *Stream
+	voice      *Voice
+	downloads  map[string]*Download // by channel and file
+	messages   listener
+	recovering bool // somebody sees to a new link
+	attempts   int  // to join, since a link that was good
+	closed     bool
 }
 
 func newService(m *Module, id string, info StreamInfo, g *grant.Grant, params string) *Service {
-	s := &Service{m: m, id: id, grant: g, params: params, connecting: make(chan struct{}, 1)}
+	s := &Service{m: m, id: id, grant: g, params: params, connecting: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		downloads: map[string]*Download{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	if s.info = info.XP2PInfo; s.info == "" {
 		u, _ := ParseURL(info.URL) // resolve has read it before
 		s.info = u.XP2PInfo
 	}
 	s.events = newEventQueue(id, m.cfg.Logger, m.cfg.Events, info.Events)
+	s.log = teeLogs(m.cfg.Logger, m.cfg.LogEvents, s.events.line).With("service", id)
+	s.messages.set(info.OnMessage, info.Levels)
 	return s
 }
 
@@ -98,7 +114,10 @@ func (s *Service) connected(ctx context.Context, op string) (*link.Link, error) 
 	s.wg.Add(1)
 	s.mu.Unlock()
 	go s.watch(l)
-	s.events.notify(Connected, pathDetail(l.Path()))
+	p := pathDetail(l.Path())
+	s.events.notify(Connected, p)
+	s.log.Info("connected", "path", p.Path, "local", p.Local, "remote", p.Remote)
+	s.listen()
 	return l, nil
 }
 
@@ -162,7 +181,10 @@ func (viaRendezvous) join(ctx context.Context, s *Service, pin link.Pin) (_ *lin
 			}
 		},
 		MayRestart: rv.Connected,
-		OnPath:     func(p link.Path) { s.events.notify(PathChanged, pathDetail(p)) },
+		OnRestart: func() {
+			s.events.notify(Reconnecting, ReconnectDetail{Reason: "nothing came from the camera for a while: looking for another path"})
+		},
+		OnPath: func(p link.Path) { s.events.notify(PathChanged, pathDetail(p)) },
 	}
 	for _, srv := range servers {
 		cfg.Servers = append(cfg.Servers, link.Server(srv))
@@ -219,26 +241,16 @@ func (s *Service) exchange(l *link.Link, call *rendezvous.Call, sent, recv <-cha
 				err = call.Send(b)
 			}
 			if err != nil {
-				s.m.cfg.Logger.Debug("send signal", "service", s.id, "err", err)
+				s.log.Debug("send signal", "err", err)
 			}
 		case sig := <-recv:
 			if err := l.HandleSignal(sig); err != nil {
-				s.m.cfg.Logger.Debug("signal", "service", s.id, "err", err)
+				s.log.Debug("signal", "err", err)
 			}
 		case <-l.Done():
 			return
 		}
 	}
-}
-
-// watch reports the end of a link that stood.
-func (s *Service) watch(l *link.Link) {
-	defer s.wg.Done()
-	<-l.Done()
-	if err := l.Err(); !errors.Is(err, net.ErrClosed) {
-		s.events.notify(Disconnect, DisconnectDetail{Reason: err.Error(), Code: StreamFailed})
-	}
-	l.Close()
 }
 
 // joinCode is the result code for a failure to reach the camera.
@@ -253,6 +265,8 @@ func joinCode(err error) Code {
 		return Code(hello.Code)
 	case errors.As(err, &refused) && refused.Code != 0:
 		return Code(refused.Code)
+	case errors.Is(err, link.ErrTLS):
+		return EncryptFailed
 	case errors.Is(err, link.ErrPin):
 		return BadXP2PInfo // who answers is not the camera that the xp2pInfo is for
 	}
@@ -290,17 +304,25 @@ func (s *Service) Stats() LinkStats {
 	return LinkStats(s.link.Stats())
 }
 
-// Close ends the service, its stream and its link: the original's
-// stopP2PService. It waits until all is down; a second call does nothing.
+// Close ends the service, its stream, voice, downloads and link: the original's
+// stopP2PService. It waits until all is down, callbacks too, so that it must not be
+// called by one; a second call does nothing.
 func (s *Service) Close() error {
 	s.closeOnce.Do(func() {
 		s.mu.Lock()
 		s.closed = true
-		l, st := s.link, s.stream
+		l, st, v := s.link, s.stream, s.voice
+		downloads := slices.Collect(maps.Values(s.downloads))
 		s.mu.Unlock()
 		s.end()
 		if st != nil {
 			st.Close()
+		}
+		if v != nil {
+			v.Abort()
+		}
+		for _, d := range downloads {
+			d.Close()
 		}
 		if l != nil {
 			l.Close()

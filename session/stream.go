@@ -4,7 +4,6 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,32 +77,9 @@ func (s *Service) StartStream(ctx context.Context, r StreamRequest) (*Stream, er
 }
 
 func (st *Stream) open(ctx context.Context, op string, req *http.Request) error {
-	l, err := st.s.connected(ctx, op)
+	res, err := st.s.ask(ctx, op, StreamFailed, req, st.cancel)
 	if err != nil {
 		return err
-	}
-	ctx, done := context.WithTimeoutCause(ctx, st.s.m.cfg.ConnectTimeout, errors.New("the camera did not answer the request"))
-	defer done()
-	stop := context.AfterFunc(ctx, st.cancel)
-	st.s.events.notify(Request, RequestDetail{req.Method, req.URL.RequestURI()})
-	res, err := l.RoundTrip(req)
-	if !stop() && err == nil {
-		res.Body.Close()
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		if lerr := l.Err(); lerr != nil {
-			err = lerr
-		}
-		return &Error{op, StreamFailed, err}
-	}
-	st.s.events.notify(Parsed, ParsedDetail{res.StatusCode, res.Header})
-	if res.StatusCode != http.StatusOK {
-		defer res.Body.Close()
-		return &Error{op, StreamFailed, cameraRefusal(res)}
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -113,21 +89,6 @@ func (st *Stream) open(ctx context.Context, op string, req *http.Request) error 
 	}
 	st.res = res
 	return nil
-}
-
-// maxRefusal bounds what is read of a camera's reason.
-const maxRefusal = 4 << 10
-
-// cameraRefusal is a camera's no to a request, in words.
-func cameraRefusal(res *http.Response) error {
-	var r struct {
-		Error string `json:"error"`
-	}
-	b, _ := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
-	if json.Unmarshal(b, &r) != nil || r.Error == "" {
-		r.Error = http.StatusText(res.StatusCode)
-	}
-	return fmt.Errorf("the camera refused with status %d: %s", res.StatusCode, r.Error)
 }
 
 // Status of the camera's answer.
@@ -166,7 +127,7 @@ func (st *Stream) finish(err error) error {
 	if first {
 		st.s.events.notify(Disconnect, DisconnectDetail{Reason: err.Error(), Code: StreamFailed})
 	}
-	return &Error{"startP2PStream", StreamFailed, fmt.Errorf("the stream broke: %w", err)}
+	return &Error{"startP2PStream", StreamFailed, fmt.Errorf("the stream broke: %w", broken(err))}
 }
 
 var errStreamClosed = fmt.Errorf("stream: %w", net.ErrClosed)
@@ -186,11 +147,11 @@ func (st *Stream) Close() error {
 	if first {
 		st.s.events.notify(Closed, nil)
 	}
+	st.detach() // before Read wakes: whoever it belongs to may start the next one at once
 	st.cancel()
 	if res != nil {
 		res.Body.Close()
 	}
-	st.detach()
 	return nil
 }
 

@@ -3,8 +3,11 @@
 package session
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -37,4 +40,40 @@ func ParseURL(s string) (StreamURL, error) {
 		}
 	}
 	return StreamURL{XP2PInfo: info, Params: params}, nil
+}
+
+// is1vN says whether a URL is that of a stream of many viewers: https, and no xp2pInfo
+// for a host (reference/xp2p.md §2, streamInfo).
+func is1vN(s string) bool {
+	return strings.HasPrefix(s, "https://") && !strings.Contains(s, ".xnet/")
+}
+
+// olderVersion compares two versions of the form 1.2.3, number by number.
+func olderVersion(v, min string) (bool, error) {
+	a, b := strings.Split(v, "."), strings.Split(min, ".")
+	for i := range max(len(a), len(b)) {
+		x, err := versionPart(v, a, i)
+		if err != nil {
+			return false, err
+		}
+		y, err := versionPart(min, b, i)
+		if err != nil {
+			return false, err
+		}
+		if c := cmp.Compare(x, y); c != 0 {
+			return c < 0, nil
+		}
+	}
+	return false, nil
+}
+
+func versionPart(v string, parts []string, i int) (uint64, error) {
+	if i >= len(parts) {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(parts[i], 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("version %.40q is not of the form 1.2.3", v)
+	}
+	return n, nil
 }

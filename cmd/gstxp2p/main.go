@@ -16,6 +16,7 @@ import "C"
 import (
 	"unsafe"
 
+	"github.com/xp2p/xp2p/gstsink"
 	"github.com/xp2p/xp2p/gstsrc"
 	"github.com/xp2p/xp2p/gstsrc/demuxer"
 	"github.com/xp2p/xp2p/internal/version"
@@ -23,7 +24,7 @@ import (
 
 //export xp2pPluginInit
 func xp2pPluginInit(plugin *C.GstPlugin) C.gboolean {
-	if !gstsrc.Register(unsafe.Pointer(plugin)) || !demuxer.Register(unsafe.Pointer(plugin)) {
+	if !gstsrc.Register(unsafe.Pointer(plugin)) || !demuxer.Register(unsafe.Pointer(plugin)) || !gstsink.Register(unsafe.Pointer(plugin)) {
 		return C.FALSE
 	}
 	return C.TRUE

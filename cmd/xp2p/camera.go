@@ -6,26 +6,33 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/xp2p/xp2p/device"
 	"github.com/xp2p/xp2p/device/input"
+	"github.com/xp2p/xp2p/device/speaker"
 	"github.com/xp2p/xp2p/grant"
 )
 
 type cameraOptions struct {
-	product, device, input, state, hook string
-	maxViewers                          int
-	grantFor                            time.Duration
-	relayOnly                           bool
+	product, device, state, hook string
+	inputs                       []string
+	record                       string
+	recordMax                    byteSize
+	speaker, talkAudio           string
+	maxViewers                   int
+	grantFor                     time.Duration
+	relayOnly                    bool
 }
 
 func newCameraCommand() *cobra.Command {
-	var o cameraOptions
+	o := cameraOptions{recordMax: defaultRecordMax}
 	cmd := &cobra.Command{
 		Use:   "camera --product P --device D --input INPUT --state DIR",
 		Short: "Offer a stream as an X-P2P camera",
@@ -37,11 +44,22 @@ INPUT is one of
   http(s)://….flv      an http-flv stream
   rtsp://…             an RTSP camera
   test:                a moving pattern with clock and tone (needs GStreamer)
-  gst:LAUNCH-LINE      any GStreamer pipeline that ends in FLV (needs GStreamer)`,
+  gst:LAUNCH-LINE      any GStreamer pipeline that ends in FLV (needs GStreamer)
+
+Several --input make an NVR with a channel for each, in their order; NAME=INPUT names
+one. With --record viewers can play back and download what was recorded.
+
+SPEAKER is where talkback goes, one talker at a time:
+  FILE.wav             a WAV file of the last talk (alaw, mulaw, pcm)
+  FILE                 an FLV file of the last talk
+  FIFO                 FLV into a named pipe that somebody reads
+  gst:LAUNCH-LINE      a GStreamer pipeline that takes FLV (needs GStreamer)`,
 		Example: `  xp2p camera --product SHOP --device front --input rtsp://user:pass@192.0.2.7/1 --state /var/lib/xp2p/front
-  xp2p camera --product T --device t1 --input test: --state /tmp/cam
+  xp2p camera --product T --device t1 --input test: --state /tmp/cam --record /tmp/cam/rec --record-max-bytes 2GB
   xp2p camera --product T --device t2 --state /tmp/cam2 \
       --input 'gst:v4l2src ! videoconvert ! x264enc tune=zerolatency ! flvmux streamable=true'
+  xp2p camera --product T --device nvr --state /tmp/nvr --input door=test: --input yard=rtsp://192.0.2.8/1
+  xp2p camera … --speaker 'gst:flvdemux ! alawdec ! audioconvert ! audioresample ! autoaudiosink'
   xp2p camera … --command-hook ./ptz.sh        # command on stdin, reply on stdout`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCamera(cmd, o) },
@@ -51,8 +69,12 @@ INPUT is one of
 	f := cmd.Flags()
 	f.StringVar(&o.product, "product", "", "product `NAME` (letters, digits, - and _)")
 	f.StringVar(&o.device, "device", "", "device `NAME` within the product")
-	f.StringVar(&o.input, "input", "", "where the picture comes from (see above)")
+	f.StringArrayVar(&o.inputs, "input", nil, "`[NAME=]INPUT`: where the picture comes from (see above); may be repeated")
 	f.StringVar(&o.state, "state", "", "`DIR` for the camera's key and xp2p-info")
+	f.StringVar(&o.record, "record", "", "`DIR` to record every channel to")
+	f.Var(&o.recordMax, "record-max-bytes", "the oldest recordings are removed when all of them exceed this `SIZE`")
+	f.StringVar(&o.speaker, "speaker", "", "`SPEAKER` that talkback goes to (see above); none: no talkback")
+	f.StringVar(&o.talkAudio, "talk-audio", "alaw", "`SOUND` that talkers are to send: alaw, mulaw, aac or pcm")
 	f.StringVar(&o.hook, "command-hook", "", "`PROGRAM` that answers user_define commands: command on stdin, reply on stdout")
 	f.IntVar(&o.maxViewers, "max-viewers", 4, "viewers at once; the next one is refused with 405")
 	f.DurationVar(&o.grantFor, "grant-for", 365*24*time.Hour, "how long a new xp2p-info holds; 0: for ever")
@@ -76,32 +98,27 @@ func runCamera(cmd *cobra.Command, o cameraOptions) error {
 	if err != nil {
 		return err
 	}
-	src, err := input.Parse(o.input, input.Options{Logger: log})
+	cfg, err := cameraConfig(o, log)
 	if err != nil {
 		return badArgument(err)
-	}
-	if o.maxViewers < 1 {
-		return badArgument(errors.New("--max-viewers must be at least 1"))
-	}
-	cfg := device.Config{
-		Product: o.product, Name: o.device, MaxViewers: o.maxViewers, Logger: log,
-		Channels: []device.Channel{{Name: o.device, Source: src}},
-	}
-	if o.hook != "" {
-		h, err := device.NewHook(o.hook)
-		if err != nil {
-			return badArgument(err)
-		}
-		cfg.Commands = h
 	}
 	if err := os.MkdirAll(o.state, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
+	rec, err := openRecordings(o, cfg.Channels, log)
+	if err != nil {
+		return err
+	}
+	defer rec.close()
 	d, err := device.New(cfg)
 	if err != nil {
 		return badArgument(err)
 	}
 	defer d.Close()
+	if err := rec.start(cmd.Context(), d); err != nil {
+		return err
+	}
+	defer rec.stop()
 	s, err := device.NewServer(d, device.ServeConfig{
 		Rendezvous: acct.rendezvous, App: acct.app, RelayOnly: o.relayOnly,
 		KeyFile: filepath.Join(o.state, "key.pem"),
@@ -120,6 +137,58 @@ func runCamera(cmd *cobra.Command, o cameraOptions) error {
 		return badArgument(err)
 	}
 	return nil
+}
+
+// cameraConfig makes the device of the flags; it opens nothing.
+func cameraConfig(o cameraOptions, log *slog.Logger) (device.Config, error) {
+	cfg := device.Config{Product: o.product, Name: o.device, MaxViewers: o.maxViewers, Logger: log}
+	if o.maxViewers < 1 {
+		return cfg, errors.New("--max-viewers must be at least 1")
+	}
+	names := map[string]bool{}
+	for i, spec := range o.inputs {
+		name, spec := inputName(spec)
+		if name == "" {
+			if name = o.device; len(o.inputs) > 1 {
+				name = fmt.Sprintf("%s-%d", o.device, i)
+			}
+		}
+		if names[name] {
+			return cfg, fmt.Errorf("two inputs are called %q", name)
+		}
+		names[name] = true
+		src, err := input.Parse(spec, input.Options{Logger: log})
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Channels = append(cfg.Channels, device.Channel{Name: name, Source: src})
+	}
+	var err error
+	if o.speaker != "" {
+		if cfg.Speaker, err = speaker.Parse(o.speaker, o.talkAudio); err != nil {
+			return cfg, err
+		}
+	} else if _, ok := speaker.Sounds[o.talkAudio]; !ok {
+		return cfg, fmt.Errorf("--talk-audio %q: want alaw, mulaw, aac or pcm", o.talkAudio)
+	}
+	if o.hook != "" {
+		h, err := device.NewHook(o.hook)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Commands = h
+	}
+	return cfg, nil
+}
+
+// namedInput is NAME=INPUT. No INPUT looks like it: they all have a colon first.
+var namedInput = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_.-]*)=(.*)$`)
+
+func inputName(spec string) (name, input string) {
+	if m := namedInput.FindStringSubmatch(spec); m != nil {
+		return m[1], m[2]
+	}
+	return "", spec
 }
 
 // renewBefore is how long a kept xp2p-info must hold, or a new one is made.

@@ -62,7 +62,7 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 	root.PersistentFlags().String("log", "warn", "what to log on standard error: debug, info, warn, error")
 	root.AddCommand(
 		newRendezvousCommand(), newCameraCommand(),
-		newPullCommand(), newCommandCommand(),
+		newPullCommand(), newCommandCommand(), newTalkCommand(), newDownloadCommand(),
 		newServeCommand(), newDiscoverCommand(), newGrantCommand(),
 		newNVRCommand(), newCtlCommand(), newPipelineCommand(),
 		newDemoCommand(),

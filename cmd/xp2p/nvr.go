@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -52,9 +53,7 @@ It prints "nvr ready SOCKET" when it records.`,
 			if err != nil {
 				return badArgument(err)
 			}
-			return runNVR(cmd.Context(), cfg, file, log, func(socket string) {
-				fmt.Fprintln(cmd.OutOrStdout(), "nvr ready", socket)
-			})
+			return runNVR(cmd.Context(), cfg, file, log, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "`FILE` that says what to record and where (required; docs/guide/nvr.md)")
@@ -64,11 +63,11 @@ It prints "nvr ready SOCKET" when it records.`,
 
 // gcPercent keeps the heap small: recording allocates next to nothing, so
 // collecting it more often costs nothing either.
-const gcPercent = 50
+const gcPercent = 25
 
 // runNVR records until ctx ends, then commits what was written. file is where cfg came
-// from; pipelines run beside it. ready is called with the socket's path once everything runs.
-func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, ready func(socket string)) (err error) {
+// from; pipelines run beside it. What is ready is said on out.
+func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, out io.Writer) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -98,8 +97,12 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 		return err
 	}
 	defer s.Close()
+	face, err := openFace(n, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer face.close()
 	set.Begin()
-	ready(s.Path())
-	<-ctx.Done()
-	return nil
+	fmt.Fprintln(out, "nvr ready", s.Path())
+	return face.run(ctx, out)
 }

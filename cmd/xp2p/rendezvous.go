@@ -20,7 +20,8 @@ func newRendezvousCommand() *cobra.Command {
 presence (NATS), STUN and TURN. It prints "rendezvous ready URL" and, at its first
 start, writes the account for cameras and viewers to DIR/app.json.
 
-Open the port of --listen for TCP and UDP, and --turn-tcp for TCP.`,
+Open the port of --listen for TCP and UDP, --turn-tcp for TCP, and the port after
+--listen's for UDP, which tells peers the kind of their NAT.`,
 		Example: `  xp2p rendezvous --listen 0.0.0.0:4222 --state /var/lib/xp2p
   xp2p rendezvous --listen 127.0.0.1:0 --state /tmp/rv     # for a try on one machine`,
 		Args: cobra.NoArgs,

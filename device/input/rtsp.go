@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/bluenviron/gortsplib/v5"
@@ -20,6 +21,9 @@ import (
 type rtsp struct {
 	url *url.URL
 	o   Options
+
+	mu   sync.Mutex
+	open map[*rtspStream]struct{} // streams that play
 }
 
 func (r *rtsp) String() string { return urlName(r.url) }
@@ -27,7 +31,7 @@ func (r *rtsp) String() string { return urlName(r.url) }
 // Open describes, sets up and plays the camera's first video track and its first
 // audio track of codecs that FLV can carry.
 func (r *rtsp) Open(ctx context.Context) (io.ReadCloser, error) {
-	s, err := r.open(ctx)
+	s, err := r.begin(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -37,7 +41,7 @@ func (r *rtsp) Open(ctx context.Context) (io.ReadCloser, error) {
 	return s, nil
 }
 
-func (r *rtsp) open(ctx context.Context) (*rtspStream, error) {
+func (r *rtsp) begin(ctx context.Context) (*rtspStream, error) {
 	// The library's URL has rules of its own (unescaped passwords, say).
 	u, err := base.ParseURL(r.url.String())
 	if err != nil {
@@ -74,6 +78,7 @@ func (r *rtsp) open(ctx context.Context) (*rtspStream, error) {
 		s.discard()
 		return nil, context.Cause(ctx)
 	}
+	r.opened(s)
 	go s.wait()
 	return s, nil
 }
@@ -94,6 +99,7 @@ type rtspStream struct {
 	in     *rtsp
 	client *gortsplib.Client
 	pipe   *pipe
+	tracks []*rtspTrack
 	ended  chan struct{} // closed when the client has gone
 	closed atomic.Bool
 }
@@ -107,6 +113,7 @@ func (s *rtspStream) play(u *base.URL) error {
 	if err != nil {
 		return err
 	}
+	s.tracks = tracks
 	mux := newRTSPMux(s.pipe, tracks)
 	var medias []*description.Media
 	for _, t := range tracks {
@@ -126,6 +133,7 @@ func (s *rtspStream) play(u *base.URL) error {
 func (s *rtspStream) wait() {
 	defer close(s.ended)
 	err := s.client.Wait()
+	s.in.ended(s)
 	switch {
 	case s.closed.Load():
 		err = net.ErrClosed

@@ -13,6 +13,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
 	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/xp2p/xp2p/demux"
@@ -34,6 +35,7 @@ type rtspCamera struct {
 	server   *gortsplib.Server
 	stream   *gortsplib.ServerStream
 	packets  []timedPacket
+	feedback chan rtcp.Packet // what viewers send, as far as it has room; nil: not wanted
 	once     sync.Once
 	done     chan struct{}
 	wg       sync.WaitGroup
@@ -90,7 +92,15 @@ func (c *rtspCamera) OnSetup(x *gortsplib.ServerHandlerOnSetupCtx) (*base.Respon
 	return c.answer(x.Conn, x.Request)
 }
 
-func (c *rtspCamera) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+func (c *rtspCamera) OnPlay(x *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	if c.feedback != nil {
+		x.Session.OnPacketRTCPAny(func(_ *description.Media, p rtcp.Packet) {
+			select {
+			case c.feedback <- p:
+			default:
+			}
+		})
+	}
 	c.once.Do(func() { c.wg.Go(c.play) })
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/bluenviron/gortsplib/v5"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
@@ -20,6 +21,7 @@ type rtspTrack struct {
 	format format.Format
 	kind   demux.Kind
 	rtp    depacketizer
+	ssrc   atomic.Uint32 // of the camera's packets; 0: none came yet
 }
 
 // depacketizer makes units of RTP packets. pts is the packet's presentation
@@ -95,6 +97,7 @@ func (t *rtspTrack) receive(c *gortsplib.Client, m *rtspMux) {
 		// The time is not known before the first key frame. What comes before it
 		// is dropped for other reasons; what belongs to it is wanted.
 		pts, _ := c.PacketPTS(t.media, pkt)
+		t.ssrc.Store(pkt.SSRC)
 		err := t.rtp.packet(pkt, pts, m.write)
 		if err != nil && c.OnDecodeError != nil {
 			c.OnDecodeError(err)

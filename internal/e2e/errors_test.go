@@ -55,7 +55,7 @@ func TestPullFails(t *testing.T) {
 		{"another rendezvous' account", append(account(w.rendezvous, other.app), c.info), -2000, ""},
 		{"no account", append(account(w.rendezvous, filepath.Join(t.TempDir(), "app.json")), c.info), -2000, "app.json"},
 		{"no such channel", append(own, c.info, "--params", "action=live&channel=7"), -2402, "channel"},
-		{"no such action", append(own, c.info, "--params", "action=dance"), -2402, "dance"},
+		{"no such action", append(own, c.info, "--params", "action=dance"), -2004, "dance"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) { refused(t, run(t, patience, tc.argv...), tc.code, tc.words) })

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,40 +29,15 @@ func newLANCamera(t *testing.T, name, lan string, by ...string) *lanCamera {
 	return c
 }
 
-// network is two machines with a cable between them: network namespaces a and b
-// with 10.77.0.1 and 10.77.0.2.
-type network struct{ a, b []string } // what begins a command line there
-
-func newNetwork(t *testing.T) network {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("network namespaces need root; CI runs this test as root")
-	}
-	ip := func(args ...string) { tool(t, "iproute2", append([]string{"ip"}, args...)...) }
-	id := fmt.Sprint(os.Getpid())
-	names := [2]string{"xp2p-a-" + id, "xp2p-b-" + id}
-	for _, n := range names {
-		ip("netns", "add", n)
-		t.Cleanup(func() { ip("netns", "del", n) })
-	}
-	ip("-n", names[0], "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", names[1])
-	for i, n := range names {
-		ip("-n", n, "addr", "add", fmt.Sprintf("10.77.0.%d/24", i+1), "brd", "+", "dev", "cable")
-		ip("-n", n, "link", "set", "lo", "up")
-		ip("-n", n, "link", "set", "cable", "up")
-	}
-	in := func(n string) []string { return []string{"ip", "netns", "exec", n} }
-	return network{in(names[0]), in(names[1])}
-}
-
 // A viewer on another machine of the network finds the camera, watches and
 // commands it; there is no server anywhere.
 func TestLANBetweenMachines(t *testing.T) {
-	n := newNetwork(t)
-	c := newLANCamera(t, "lan", "0.0.0.0:0", n.a...)
+	n := newMachines(t, "a", "b")
+	n.cable(port{"a", "cable", "10.77.0.1/24"}, port{"b", "cable", "10.77.0.2/24"})
+	c := newLANCamera(t, "lan", "0.0.0.0:0", n.on("a")...)
 	_, port, _ := strings.Cut(c.at, ":")
 	viewer := func(args ...string) result {
-		return run(t, 2*patience, append(append(append([]string{}, n.b...), xp2p(t)), args...)...)
+		return run(t, 2*patience, n.on("b", append([]string{xp2p(t)}, args...)...)...)
 	}
 	r := viewer("discover", "--product", product, "--device", "lan", "--timeout", patience.String())
 	if want := product + "/lan 10.77.0.1:" + port + "\n"; r.code != 0 || r.stdout != want {
@@ -88,7 +62,7 @@ func TestLANBetweenMachines(t *testing.T) {
 		t.Errorf("command: status %d, %s%s", r.code, r.stdout, r.stderr)
 	}
 	// A camera of one machine alone is not seen from the other.
-	newLANCamera(t, "hidden", "127.0.0.1:0", n.a...)
+	newLANCamera(t, "hidden", "127.0.0.1:0", n.on("a")...)
 	if r = viewer("discover", "--device", "hidden", "--timeout", "500ms"); r.code == 0 || r.stdout != "" {
 		t.Errorf("a camera on loopback was found: %s", r.stdout)
 	}

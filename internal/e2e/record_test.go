@@ -44,10 +44,13 @@ func segments(t *testing.T, a *recorder.Archive, camera string) []recorder.Segme
 }
 
 // accepted has ffprobe and ffmpeg look at a recording; both must keep silent.
-func accepted(t *testing.T, file string, f *feed) {
+func accepted(t *testing.T, file string, m *movie) {
 	t.Helper()
 	name := map[demux.Codec]string{demux.H264: "h264", demux.H265: "hevc", demux.AAC: "aac", demux.ALaw: "pcm_alaw"}
-	want := []string{name[f.video], name[f.audio]}
+	want := []string{name[m.video]}
+	if m.sounds > 0 {
+		want = append(want, name[m.audio])
+	}
 	if got := probe(t, file); !slices.Equal(got, want) {
 		t.Errorf("%s: ffprobe finds %v, want %v", file, got, want)
 	}
@@ -62,9 +65,11 @@ func checkRecording(t *testing.T, a *recorder.Archive, camera string, f *feed) (
 	runs := map[int64][]picture{}
 	var last recorder.Segment
 	for _, s := range segments(t, a, camera) {
-		accepted(t, s.Path, f)
 		m := readMP4(t, s.Path, f.of)
-		if m.video != f.video || m.audio != f.audio || len(m.pictures) == 0 || !m.pictures[0].key {
+		accepted(t, s.Path, m)
+		// A file that ended with the recorder, right behind its first picture, has no sound yet.
+		silent := m.sounds == 0 && len(m.pictures) <= 3
+		if m.video != f.video || m.audio != f.audio && !silent || len(m.pictures) == 0 || !m.pictures[0].key {
 			t.Errorf("%s: %v and %v, %d pictures", s.Path, m.video, m.audio, len(m.pictures))
 			continue
 		}

@@ -99,6 +99,7 @@ func (w *world) pull(info string, more ...string) []string {
 type recording struct {
 	*program
 	w      *world
+	device string // the configuration's section device, "": none
 	dir    string // the storage
 	socket string
 	config string // path of the file
@@ -110,6 +111,12 @@ type source struct{ name, info, url string }
 // nvr starts a recorder whose segments are that long.
 func (w *world) nvr(segment time.Duration, cameras ...source) *recording {
 	w.t.Helper()
+	return w.nvrWith("", segment, cameras...)
+}
+
+// nvrWith is the same with a section device in the configuration.
+func (w *world) nvrWith(device string, segment time.Duration, cameras ...source) *recording {
+	w.t.Helper()
 	// A socket's path is short: the test's own directory may not be.
 	run, err := os.MkdirTemp("", "xp2p-e2e-")
 	if err != nil {
@@ -117,7 +124,7 @@ func (w *world) nvr(segment time.Duration, cameras ...source) *recording {
 	}
 	w.t.Cleanup(func() { os.RemoveAll(run) })
 	dir := w.t.TempDir()
-	n := &recording{w: w, dir: filepath.Join(dir, "archive"), config: filepath.Join(dir, "nvr.yaml"), socket: filepath.Join(run, "control.sock")}
+	n := &recording{w: w, device: device, dir: filepath.Join(dir, "archive"), config: filepath.Join(dir, "nvr.yaml"), socket: filepath.Join(run, "control.sock")}
 	n.configure(segment, cameras...)
 	n.launch()
 	return n
@@ -126,8 +133,8 @@ func (w *world) nvr(segment time.Duration, cameras ...source) *recording {
 func (n *recording) configure(segment time.Duration, cameras ...source) {
 	n.w.t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "rendezvous: %s\napp: %s\ncontrol: %s\nstorage:\n  - dir: %s\n    segment: %s\ncameras:\n",
-		n.w.rendezvous, n.w.app, n.socket, n.dir, segment)
+	fmt.Fprintf(&b, "rendezvous: %s\napp: %s\ncontrol: %s\n%sstorage:\n  - dir: %s\n    segment: %s\ncameras:\n",
+		n.w.rendezvous, n.w.app, n.socket, n.device, n.dir, segment)
 	for _, c := range cameras {
 		fmt.Fprintf(&b, "  - name: %s\n", c.name)
 		if c.url != "" {

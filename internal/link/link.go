@@ -52,6 +52,9 @@ type Config struct {
 	// MayRestart says whether the other side can be signalled now; nil: always.
 	// Without signalling a restart would throw away a path that may come back.
 	MayRestart func() bool
+	// OnRestart is told when the path is silent and another is looked for; nil: nobody.
+	// It must not block.
+	OnRestart func()
 	// OnPath is told of every change of path; nil: nobody. It must not block.
 	OnPath func(Path)
 	// Admit decides on the controlled side whether a peer, whose key is proven by
@@ -73,9 +76,11 @@ type Link struct {
 	// leave takes the link out of its socket's books, once, when it closes.
 	leave func()
 
+	restartMu        sync.Mutex // one restart at a time
 	generation       atomic.Uint32
 	remoteCandidates int // HandleSignal's
 	negotiated       atomic.Bool
+	paired           chan struct{} // one token: a pair was selected; full: it is there already
 
 	pathMu sync.Mutex
 	path   Path
@@ -102,9 +107,13 @@ const (
 // ErrPeerLost says that the peer does not answer on any path any more.
 var ErrPeerLost = errors.New("the peer does not answer any more")
 
+// ErrTLS says that the peer did not accept this side's half of the encryption: its
+// key is not the one that the peer was told of.
+var ErrTLS = errors.New("the peer refused the encryption")
+
 // NewLink prepares a link: from now on the socket knows it by its ID.
 func (s *Socket) NewLink(cfg Config) (*Link, error) {
-	l := &Link{cfg: cfg, sock: s, done: make(chan struct{}), incoming: make(chan *quic.Conn, 1)}
+	l := &Link{cfg: cfg, sock: s, done: make(chan struct{}), paired: make(chan struct{}, 1), incoming: make(chan *quic.Conn, 1)}
 	agent, err := newAgent(s, cfg, l.onBindingRequest)
 	if err != nil {
 		return nil, fmt.Errorf("start ICE: %w", err)
@@ -144,8 +153,16 @@ func (l *Link) registryKey() string {
 
 func (l *Link) onState(s ice.ConnectionState) {
 	switch s {
+	case ice.ConnectionStateConnected:
+		select {
+		case l.paired <- struct{}{}:
+		default:
+		}
 	case ice.ConnectionStateDisconnected:
 		if l.cfg.MayRestart == nil || l.cfg.MayRestart() {
+			if l.cfg.OnRestart != nil {
+				l.cfg.OnRestart()
+			}
 			if err := l.Restart(); err != nil {
 				l.sock.log.Debug("ICE restart", "link", l.cfg.ID, "err", err)
 			}
@@ -178,10 +195,12 @@ func (l *Link) Connect(ctx context.Context, remote Signal, hello []byte) error {
 		}
 	}
 	if err != nil {
-		l.close(err)
-		if cause := l.Err(); cause != nil && !errors.Is(cause, net.ErrClosed) {
-			return cause
+		// What ended the connection says more than what that did to the request. But a
+		// refusal came over it while it stood.
+		if cause := l.Err(); cause != nil && !errors.Is(cause, net.ErrClosed) && !errors.As(err, new(*Refusal)) {
+			err = cause
 		}
+		l.close(err)
 		return err
 	}
 	return nil
@@ -272,32 +291,50 @@ func (l *Link) adopt(c *quic.Conn, client *http3.ClientConn) error {
 	return nil
 }
 
-// connError says in our words why a QUIC connection ended.
+// connError says in our words why a QUIC connection ended. quic-go's own errors count as
+// net.ErrClosed, which here means that this side closed the link: they stay text.
 func connError(err error) error {
 	var app *quic.ApplicationError
 	var idle *quic.IdleTimeoutError
+	var transport *quic.TransportError
 	switch {
 	case errors.As(err, &app) && app.Remote && app.ErrorCode == codeEnded:
 		return readRefusal(app.ErrorMessage)
 	case errors.As(err, &app) && app.Remote:
-		return fmt.Errorf("the peer closed the link: %w", err)
+		return fmt.Errorf("the peer closed the link: %v", err)
+	case errors.As(err, &transport) && transport.Remote && transport.ErrorCode.IsCryptoError():
+		return fmt.Errorf("%w: %v", ErrTLS, err)
 	case errors.As(err, &idle):
-		return errors.Join(ErrPeerLost, err)
+		return fmt.Errorf("%w: %v", ErrPeerLost, err)
 	}
-	return err
+	return errors.New(err.Error())
 }
 
 // RoundTrip sends a request to the peer: a Link is an http.RoundTripper.
 // The request's host is ignored.
 func (l *Link) RoundTrip(req *http.Request) (*http.Response, error) {
 	l.connMu.Lock()
-	client := l.client
+	c, client := l.conn, l.client
 	l.connMu.Unlock()
 	if client == nil {
 		return nil, fmt.Errorf("link: %w", net.ErrClosed)
 	}
-	return client.RoundTrip(req)
+	res, err := client.RoundTrip(req)
+	if err != nil {
+		// A connection that ends fails its requests a moment before it says so. Who asks
+		// Err then shall know.
+		t := time.NewTimer(endingGrace)
+		defer t.Stop()
+		select {
+		case <-c.Context().Done():
+		case <-req.Context().Done():
+		case <-t.C:
+		}
+	}
+	return res, err
 }
+
+const endingGrace = 50 * time.Millisecond
 
 // ID names the link to both sides; on a LAN, to this side alone.
 func (l *Link) ID() string { return l.cfg.ID }
@@ -331,14 +368,21 @@ func (l *Link) Stats() Stats {
 // Done is closed when the link is.
 func (l *Link) Done() <-chan struct{} { return l.done }
 
-// Err says why the link closed: nil while it stands, net.ErrClosed after Close.
+// Err says why the link closed or is about to, its connection being lost: nil while it
+// stands, net.ErrClosed after Close.
 func (l *Link) Err() error {
 	select {
 	case <-l.done:
 		return l.closeErr
 	default:
-		return nil
 	}
+	l.connMu.Lock()
+	c := l.conn
+	l.connMu.Unlock()
+	if c != nil && c.Context().Err() != nil {
+		return connError(context.Cause(c.Context()))
+	}
+	return nil
 }
 
 // Close ends the link and waits for its goroutines.

@@ -298,7 +298,7 @@ func (r *recorder) WriteHeader(s int)           { r.status = s }
 // under the living connection.
 func TestRestartUnderLivingConnection(t *testing.T) {
 	w := newWorld(t, &lossy.Config{Seed: 3})
-	restarted := make(chan struct{}, 8)
+	restarted, said := make(chan struct{}, 8), make(chan struct{}, 8)
 	e := w.connect(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		for i := range 40 {
 			fmt.Fprintf(rw, "%04d", i)
@@ -307,6 +307,7 @@ func TestRestartUnderLivingConnection(t *testing.T) {
 		}
 	}), func(v, c *Config) {
 		send := v.OnSignal
+		v.OnRestart = func() { said <- struct{}{} }
 		v.OnSignal = func(s Signal) {
 			if s.Ufrag != "" {
 				restarted <- struct{}{}
@@ -318,6 +319,7 @@ func TestRestartUnderLivingConnection(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	w.vnet.SetDown(true)
 	w.cnet.SetDown(true)
+	<-said
 	<-restarted // ICE noticed
 	w.vnet.SetDown(false)
 	w.cnet.SetDown(false)

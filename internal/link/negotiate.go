@@ -60,10 +60,13 @@ func newAgent(s *Socket, cfg Config, onRequest func(local, remote ice.Candidate)
 		if err != nil {
 			return nil, err
 		}
-		urls = append(urls, u)
 		if u.Proto == stun.ProtoTypeTCP {
+			if s.mux.reachesUDP() {
+				continue // each allocation costs both sides memory; this one is for networks without UDP
+			}
 			s.mux.skipSTUN(u.Host, u.Port)
 		}
+		urls = append(urls, u)
 	}
 	now, relay := time.Duration(0), relayHeadStart
 	disconnected, failed, keepalive, check := iceDisconnected, iceFailed, iceKeepalive, iceCheckInterval
@@ -74,7 +77,7 @@ func newAgent(s *Socket, cfg Config, onRequest func(local, remote ice.Candidate)
 	}
 	return ice.NewAgent(&ice.AgentConfig{
 		Urls:                   urls,
-		NetworkTypes:           networkTypes(s.mux.addrs),
+		NetworkTypes:           networkTypes(s.mux.GetListenAddresses()),
 		CandidateTypes:         types,
 		MulticastDNSMode:       ice.MulticastDNSModeDisabled,
 		UDPMux:                 s.mux,
@@ -194,6 +197,8 @@ func (l *Link) Restart() error {
 	if !l.cfg.Controlling || l.agent == nil { // on a LAN there is no other path
 		return nil
 	}
+	l.restartMu.Lock()
+	defer l.restartMu.Unlock()
 	l.generation.Add(1)
 	if err := l.agent.Restart("", ""); err != nil {
 		return err
@@ -204,6 +209,34 @@ func (l *Link) Restart() error {
 	}
 	l.cfg.OnSignal(d)
 	return l.gather()
+}
+
+// Renew restarts ICE and waits for a path. A link for which none is found within ctx
+// is of no use any more: it closes with ErrPeerLost, which is also Renew's error.
+func (l *Link) Renew(ctx context.Context) error {
+	if l.agent == nil { // on the LAN there is one path
+		return l.Err()
+	}
+	select {
+	case <-l.paired: // of an earlier negotiation
+	default:
+	}
+	err := l.Restart()
+	for err == nil {
+		select {
+		case <-l.paired:
+			// A restart leaves the agent without a pair, so that one which is there is new.
+			if pair, e := l.agent.GetSelectedCandidatePair(); e == nil && pair != nil {
+				return nil
+			}
+		case <-l.done:
+			return l.Err()
+		case <-ctx.Done():
+			err = fmt.Errorf("%w: no path after a restart: %w", ErrPeerLost, context.Cause(ctx))
+		}
+	}
+	l.close(err)
+	return l.Err()
 }
 
 // negotiate waits for the first path.

@@ -50,6 +50,8 @@ type Socket struct {
 	mu     sync.Mutex
 	links  map[string]*Link // by name; both roles
 	closed bool
+	// interfaces is the machine's as they were looked at last.
+	interfaces string
 }
 
 // ErrSocketClosed unwraps to net.ErrClosed.
@@ -64,7 +66,7 @@ func Listen(cfg SocketConfig) (*Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open UDP socket: %w", err)
 	}
-	s := &Socket{udp: udp, pc: newPacketConn(udp), log: cfg.Logger, links: map[string]*Link{}}
+	s := &Socket{udp: udp, pc: newPacketConn(udp), log: cfg.Logger, links: map[string]*Link{}, interfaces: interfaces()}
 	if cfg.Impair != nil {
 		s.impair = cfg.Impair(udp)
 		s.pc.out = s.impair

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v2"
@@ -23,14 +25,16 @@ import (
 //
 // It implements ice.UDPMux and ice.UniversalUDPMux.
 type stunMux struct {
-	pc    *packetConn
-	addrs []net.Addr // where host candidates are
+	pc *packetConn
 
 	done chan struct{}
 	once sync.Once
 	wg   sync.WaitGroup
 
+	answered atomic.Int64 // Unix ns of a server's last answer; 0: none on this network
+
 	mu       sync.Mutex // guards all below; nothing blocks under it
+	addrs    []net.Addr // where host candidates are
 	conns    map[string]*muxConn
 	pending  map[transactionID]pendingRequest
 	mapped   map[string]*mappedAddr
@@ -60,7 +64,9 @@ const (
 	transactionLifetime = 10 * time.Second
 	// A NAT's mapping is asked for again after this.
 	mappedLifetime = 20 * time.Second
-	muxConnQueue   = 64 // packets an agent has not read yet; more are lost
+	// answerHolds is how long a server's answer over UDP says that the network has UDP.
+	answerHolds  = 30 * time.Second
+	muxConnQueue = 64 // packets an agent has not read yet; more are lost
 	// An agent cannot be closed while it waits for a STUN server; one that is
 	// slower than this would be of no use to a live picture either.
 	mappedPatience = 1500 * time.Millisecond
@@ -234,7 +240,22 @@ func (m *stunMux) RemoveConnByUfrag(ufrag string) {
 }
 
 // GetListenAddresses implements ice.UDPMux.
-func (m *stunMux) GetListenAddresses() []net.Addr { return m.addrs }
+func (m *stunMux) GetListenAddresses() []net.Addr {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.addrs // replaced as a whole, never changed
+}
+
+// rescan takes new addresses and forgets what was learnt with the old ones.
+func (m *stunMux) rescan(addrs []net.Addr) (changed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	same := slices.EqualFunc(m.addrs, addrs, func(a, b net.Addr) bool { return a.String() == b.String() })
+	m.addrs = addrs
+	clear(m.mapped) // who waits for an answer holds its own entry
+	m.answered.Store(0)
+	return !same
+}
 
 // Close implements ice.UDPMux.
 func (m *stunMux) Close() error {
@@ -277,6 +298,12 @@ func (m *stunMux) GetXORMappedAddr(server net.Addr, timeout time.Duration) (*stu
 	}
 }
 
+// reachesUDP says whether a server answered over UDP just now, on the network that
+// the socket is on.
+func (m *stunMux) reachesUDP() bool {
+	return time.Since(time.Unix(0, m.answered.Load())) < answerHolds
+}
+
 // askMapped sends a binding request until it is answered (RFC 8489 §6.2.1).
 func (m *stunMux) askMapped(server net.Addr, timeout time.Duration) (*stun.XORMappedAddress, error) {
 	to, ok := server.(*net.UDPAddr)
@@ -297,6 +324,7 @@ func (m *stunMux) askMapped(server net.Addr, timeout time.Duration) (*stun.XORMa
 		select {
 		case a := <-answer:
 			again.Stop()
+			m.answered.Store(time.Now().UnixNano())
 			return &stun.XORMappedAddress{IP: a.IP, Port: a.Port}, nil
 		case <-again.C:
 		case <-end.C:

@@ -151,7 +151,7 @@ func (r *registry) set(k string, d *presentDevice, online bool) {
 	p := d.Presence
 	r.log.Info("device", "device", p.Product+"/"+p.Device, "online", online)
 	if r.closed {
-		return
+		return // a goodbye that came behind close
 	}
 	r.wg.Add(1)
 	go func() { // nothing waits for the store
@@ -207,6 +207,9 @@ func (r *registry) onList(m *nats.Msg) {
 }
 
 func (r *registry) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
 	r.cancel()
 	r.mu.Lock()
 	r.closed = true // what still arrives starts nothing that wg would have to wait for

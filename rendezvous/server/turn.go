@@ -22,8 +22,10 @@ import (
 // the same secret can take its place.
 type turnServer struct {
 	srv    *turn.Server
+	probe  *turn.Server // STUN alone, on a second port; nil where the port is taken
 	secret string
 	urls   []string
+	probes []string
 }
 
 const (
@@ -75,7 +77,34 @@ func startTURN(cfg Config, tcp *net.TCPAddr, secret string) (*turnServer, error)
 	if t.srv, err = turn.NewServer(sc); err != nil {
 		return nil, fmt.Errorf("STUN and TURN: %w", err)
 	}
+	if err := t.startProbe(host, port, announce); err != nil {
+		cfg.Logger.Warn("no second STUN port: peers cannot tell the kind of their NAT", "err", err)
+	}
 	return t, nil
+}
+
+// startProbe opens a second UDP port, the one after the first where that was chosen:
+// a NAT shows how it maps by what two ports see of it (RFC 5780 §4.3). It answers
+// binding requests alone.
+func (t *turnServer) startProbe(host, port, announce string) error {
+	first, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	pc, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(first+1)))
+	if err != nil {
+		if pc, err = net.ListenPacket("udp", net.JoinHostPort(host, "0")); err != nil {
+			return err
+		}
+	}
+	t.probe, err = turn.NewServer(turn.ServerConfig{LoggerFactory: quiet{}, PacketConnConfigs: []turn.PacketConnConfig{{
+		PacketConn: pc, // no generator of relay addresses: it makes no allocations
+	}}})
+	if err != nil {
+		return errors.Join(err, pc.Close())
+	}
+	t.probes = []string{"stun:" + announce + ":" + strconv.Itoa(pc.LocalAddr().(*net.UDPAddr).Port)}
+	return nil
 }
 
 // permitPeers keeps a relay from being a way into this machine: loopback only
@@ -92,7 +121,13 @@ func permitPeers(loopback bool) turn.PermissionHandler {
 	}
 }
 
-func (t *turnServer) Close() error { return t.srv.Close() }
+func (t *turnServer) Close() error {
+	err := t.srv.Close()
+	if t.probe != nil {
+		err = errors.Join(err, t.probe.Close())
+	}
+	return err
+}
 
 // list are the servers with fresh credentials for a user.
 func (t *turnServer) list(user string) (rendezvous.ServerList, error) {
@@ -107,6 +142,9 @@ func (t *turnServer) list(user string) (rendezvous.ServerList, error) {
 			s.Username, s.Password = name, password
 		}
 		l.Servers = append(l.Servers, s)
+	}
+	for _, u := range t.probes {
+		l.Probe = append(l.Probe, rendezvous.Server{URL: u})
 	}
 	return l, nil
 }

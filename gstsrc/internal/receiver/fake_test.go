@@ -22,8 +22,11 @@ type fakeCamera struct {
 	events  func(session.Event)
 	dialled int
 	asked   []string // params of every Stream
-	links   int      // open
-	slow    time.Duration
+
+	commands []string
+	answer   func(context.Context) // of a command; nil: at once
+	links    int                   // open
+	slow     time.Duration
 }
 
 func (c *fakeCamera) Dial(ctx context.Context, events func(session.Event)) (Link, error) {
@@ -57,6 +60,19 @@ type fakeLink struct {
 }
 
 func (l *fakeLink) Path() string { return "direct" }
+
+func (l *fakeLink) Stats() session.LinkStats { return session.LinkStats{RTT: time.Millisecond} }
+
+func (l *fakeLink) Command(ctx context.Context, command string) (session.CommandResult, error) {
+	l.c.mu.Lock()
+	l.c.commands = append(l.c.commands, command)
+	answer := l.c.answer
+	l.c.mu.Unlock()
+	if answer != nil {
+		answer(ctx)
+	}
+	return session.CommandResult{Type: session.CommandSuccess, Status: 200, Data: command}, nil
+}
 
 func (l *fakeLink) Close() error {
 	l.once.Do(func() {

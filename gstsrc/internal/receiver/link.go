@@ -16,13 +16,22 @@ type Dialer interface {
 	Dial(ctx context.Context, events func(session.Event)) (Link, error)
 }
 
+// Sized is a stream that knows how long the whole file is.
+type Sized interface{ Size() int64 }
+
 // Link is an open connection to a camera.
 type Link interface {
-	// Stream asks for a stream by the query of its request and gives its FLV
-	// bytes. ctx bounds the call only. Closing the stream, from any goroutine,
-	// wakes its Read. A read gives io.EOF when the camera ended the stream.
+	// Stream asks for a stream by the query of its request and gives its bytes:
+	// FLV, or a file's, and then it is a Sized. ctx bounds the call only. Closing
+	// the stream, from any goroutine, wakes its Read. A read gives io.EOF when the
+	// camera ended the stream.
 	Stream(ctx context.Context, params string) (io.ReadCloser, error)
+	// Command sends a command and waits for the reply. Any number of calls, from
+	// any goroutine, also while the link is being closed.
+	Command(ctx context.Context, command string) (session.CommandResult, error)
 	// Path says how packets reach the camera now: "direct", "relay".
 	Path() string
+	// Stats are the link's counters.
+	Stats() session.LinkStats
 	Close() error
 }

@@ -10,8 +10,15 @@ import (
 
 // Options are the settings of a Receiver.
 type Options struct {
-	// Params is the query of the stream's request.
+	// Params is the query of the stream's request. What Mode adds to it is replaced
+	// there: start_time and end_time, or offset.
 	Params string
+
+	// Mode says what kind of stream that is.
+	Mode Mode
+
+	// Start and End are the interval of a Playback, in whole seconds.
+	Start, End time.Time
 
 	// Reconnect makes a broken or refused connection be tried again, unless its
 	// result code says that this cannot help.

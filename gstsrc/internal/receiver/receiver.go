@@ -6,20 +6,31 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xp2p/xp2p/session"
 )
 
-// Receiver receives one stream of one camera. Next is for one goroutine, Stats
-// for any. Close is for when no call of Next is under way.
+// Receiver receives one stream of one camera. Next is for one goroutine; Stats,
+// Size, Pause, Reset, ForceKeyFrame and Command are for any. Close is for when no
+// call of Next is under way.
 type Receiver struct {
 	dialer Dialer
 	opts   Options
 	events gate
-	splice *splicer
+	joiner joiner
 	stats  counters
+	life   context.Context // of commands; ends with Close
+	end    context.CancelFunc
+
+	commands commands
+	breaker  breaker
+	paused   atomic.Bool
+	resumed  atomic.Int64 // when it was paused no more, in ns since 1970
+	at       place
 
 	link     Link
 	stream   *stream
@@ -32,8 +43,19 @@ type Receiver struct {
 
 // New makes a Receiver; the first Next connects.
 func New(d Dialer, o Options) *Receiver {
-	return &Receiver{dialer: d, opts: o, events: gate{to: o.Events}, splice: newSplicer()}
+	r := &Receiver{dialer: d, opts: o, events: gate{to: o.Events}, at: place{wall: o.Start, speed: 1}}
+	r.life, r.end = context.WithCancel(context.Background())
+	if o.Mode == Download {
+		r.joiner = newRaw(&r.at)
+		r.at.offset, _ = strconv.ParseInt(param(o.Params, "offset", "0"), 10, 64)
+	} else {
+		r.joiner = newSplicer()
+	}
+	return r
 }
+
+// Mode is that of the options.
+func (r *Receiver) Mode() Mode { return r.opts.Mode }
 
 // Next gives the next chunk, and connects and waits as needed. The end of the
 // camera's stream is io.EOF; a receiver that cannot go on gives an *Error, from
@@ -54,13 +76,18 @@ func (r *Receiver) Next(ctx context.Context) (Chunk, error) {
 		if r.stream != nil && r.stream.interrupted() {
 			r.dropStream()
 		}
+		if r.stream == nil && r.over() {
+			r.fatal = io.EOF
+			continue
+		}
 		if r.stream == nil {
 			if err := r.open(ctx); err != nil {
 				continue // ctx has ended, or fatal is set
 			}
 		}
-		if c, ok := r.splice.next(); ok {
-			r.stats.deliver(c.Size, r.splice.damaged)
+		if c, ok := r.joiner.next(); ok {
+			r.stats.deliver(c.Size, r.joiner.damage())
+			r.moved(&c)
 			return c, nil
 		}
 		if err := r.fill(); err != nil {
@@ -79,6 +106,10 @@ func (r *Receiver) open(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return err
+		case r.breaker.take():
+			r.dropLink()
+			r.failures = 0
+			continue
 		case reused:
 			// The link was kept over a pause and has died meanwhile: no failure of
 			// the camera's, so try once at once on a new one.
@@ -95,24 +126,40 @@ func (r *Receiver) open(ctx context.Context) error {
 func (r *Receiver) attempt(ctx context.Context) error {
 	try, cancel := r.bounded(ctx)
 	defer cancel()
+	r.breaker.set(cancel)
+	err := r.begun(ctx, try)
+	if err != nil {
+		r.breaker.set(nil)
+		return r.explain(ctx, try, err)
+	}
+	s := r.stream
+	r.breaker.set(func() { r.background.Go(s.shut) })
+	return nil
+}
+
+// begun makes the link there is or a new one carry the stream. ctx is for the
+// stream, try for the attempt.
+func (r *Receiver) begun(ctx, try context.Context) error {
 	if r.link == nil {
 		l, err := r.await(try, func() (io.Closer, error) { return r.dialer.Dial(try, r.events.emit) })
 		if err != nil {
-			return r.explain(ctx, try, err)
+			return err
 		}
 		r.link, r.ending = l.(Link), nil
+		r.stats.connect(r.link)
 	}
 	if err := r.ended(try); err != nil {
-		return r.explain(ctx, try, err)
+		return err
 	}
-	link := r.link
-	s, err := r.await(try, func() (io.Closer, error) { return link.Stream(try, r.opts.Params) })
+	link, query := r.link, r.request()
+	s, err := r.await(try, func() (io.Closer, error) { return link.Stream(try, query) })
 	if err != nil {
-		return r.explain(ctx, try, err)
+		return err
 	}
-	r.stream = newStream(ctx, s.(io.ReadCloser), r.opts.Timeout)
-	r.splice.connect()
-	r.stats.connect(link)
+	r.stream = newStream(ctx, s.(io.ReadCloser), r.opts.Timeout, r.quiet)
+	r.joiner.connect()
+	r.stats.begin(s)
+	r.opened()
 	return nil
 }
 
@@ -135,11 +182,11 @@ func (r *Receiver) explain(ctx, try context.Context, err error) error {
 
 // fill reads once into the splicer.
 func (r *Receiver) fill() error {
-	room := r.splice.space()
+	room := r.joiner.space()
 	n, err := r.stream.read(room)
 	if n > 0 {
 		r.failures = 0
-		r.splice.filled(room[:n])
+		r.joiner.filled(room[:n])
 		return nil // an error comes again with the next read
 	}
 	if err == nil {
@@ -151,6 +198,12 @@ func (r *Receiver) fill() error {
 // broken decides what the end of the running stream means.
 func (r *Receiver) broken(ctx context.Context, err error) {
 	if ctx.Err() != nil {
+		return
+	}
+	if r.breaker.take() {
+		r.dropStream()
+		r.dropLink()
+		r.failures = 0
 		return
 	}
 	if err == io.EOF {
@@ -181,8 +234,14 @@ func (r *Receiver) wait(ctx context.Context, phase Phase, err error) error {
 
 	t := time.NewTimer(delay)
 	defer t.Stop()
+	now := make(chan struct{})
+	r.breaker.set(sync.OnceFunc(func() { close(now) }))
+	defer r.breaker.set(nil)
 	select {
 	case <-t.C:
+		return nil
+	case <-now:
+		r.breaker.take()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -194,6 +253,7 @@ func (r *Receiver) wait(ctx context.Context, phase Phase, err error) error {
 func (r *Receiver) dropStream() {
 	if s := r.stream; s != nil {
 		r.stream = nil
+		r.breaker.set(nil)
 		done := make(chan struct{})
 		r.ending = done
 		r.background.Go(func() {
@@ -229,6 +289,8 @@ func (r *Receiver) dropLink() {
 // returns soon, whatever the network does; what hangs is finished behind it.
 func (r *Receiver) Close() {
 	r.fatal = errClosed
+	r.end()
+	r.commands.close()
 	r.dropStream()
 	r.dropLink()
 	done := make(chan struct{})

@@ -23,6 +23,11 @@ type Chunk struct {
 	Restart bool
 	// Header is set on the chunk with the file header; it is always the first.
 	Header bool
+	// Position is set where a playback's relation to the wall clock changes: the
+	// media at Time was recorded at Position.Time.
+	Position *flv.Position
+	// Offset is where in a downloaded file the chunk is, in bytes.
+	Offset int64
 }
 
 func (c *Chunk) add(b []byte) {
@@ -66,6 +71,9 @@ type splicer struct {
 	lastIn   time.Duration // camera's time of the last media tag
 	last     time.Duration // largest time given out
 	any      bool          // a media tag was given out
+
+	position flv.Position // what tag says, if it is an onPosition
+	places   bool         // it is one
 }
 
 func newSplicer() *splicer { return &splicer{parser: flv.NewParser(flv.Options{})} }
@@ -74,11 +82,13 @@ func newSplicer() *splicer { return &splicer{parser: flv.NewParser(flv.Options{}
 // a tag cut off in the middle, is dropped.
 func (s *splicer) connect() {
 	s.parser.Reset()
-	s.held, s.anchored = false, false
+	s.held, s.anchored, s.places = false, false, false
 	if !s.begun {
 		s.sniffed = s.sniffed[:0]
 	}
 }
+
+func (s *splicer) damage() uint64 { return s.damaged }
 
 func (s *splicer) space() []byte { return s.parser.Space(readSize) }
 
@@ -108,12 +118,16 @@ func (s *splicer) next() (Chunk, bool) {
 			continue
 		}
 		restart := s.restarts()
-		if restart && c.Size > 0 {
+		if (restart || s.places) && c.Size > 0 {
 			break
 		}
 		at := s.stamp(restart)
 		if c.Size == 0 {
 			c.Time, c.Restart = at, restart
+		}
+		if s.places {
+			p := s.position
+			c.Position, s.places = &p, false
 		}
 		c.add(s.tag.Raw)
 		s.held = false
@@ -128,6 +142,7 @@ func (s *splicer) read() bool {
 		switch err := s.parser.Next(&s.tag, &s.unit); err {
 		case nil:
 			s.held = true
+			s.place()
 		case flv.ErrNeedMore:
 			return false
 		default: // *flv.DamageError: what it tells of was skipped
@@ -137,10 +152,21 @@ func (s *splicer) read() bool {
 	return true
 }
 
+// place looks whether the tag is an onPosition.
+func (s *splicer) place() {
+	if s.tag.Type != flv.TagScript {
+		return
+	}
+	if p, err := flv.ParsePosition(s.tag.Payload); err == nil {
+		s.position, s.places = p, true
+	}
+}
+
 // isMedia: configuration and script data often carry the time 0 in the middle of
-// a stream, so they say nothing about the clock.
+// a stream, so they say nothing about the clock. An onPosition has the time of
+// the media behind it.
 func (s *splicer) isMedia() bool {
-	return s.tag.Type != flv.TagScript && !s.unit.Config && !s.unit.EndOfSequence
+	return s.places || s.tag.Type != flv.TagScript && !s.unit.Config && !s.unit.EndOfSequence
 }
 
 // restarts says whether the tag sets the clock anew.

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The class of xp2psink, as far as it must be in C. */
+
+#pragma once
+
+#include <gst/base/gstbasesink.h>
+#include <gst/gst.h>
+
+/* Properties by their ids; sink.c describes them. */
+enum {
+  XP2P_SINK_PROP_LOCATION = 1,
+  XP2P_SINK_PROP_RENDEZVOUS,
+  XP2P_SINK_PROP_APP,
+  XP2P_SINK_PROP_XP2P_INFO,
+  XP2P_SINK_PROP_TIMEOUT,
+  XP2P_SINK_PROP_STATS,
+};
+
+#define XP2P_SINK_DEFAULT_TIMEOUT 10000 /* ms */
+
+/* Codecs by the numbers of demux.Codec. */
+enum {
+  XP2P_SOUND_AAC = 3,
+  XP2P_SOUND_ALAW = 5,
+  XP2P_SOUND_MULAW,
+  XP2P_SOUND_PCM,
+};
+
+/* What the Go side of send and finish returns when unlock ended its wait. */
+#define XP2P_FLOW_UNLOCKED GST_FLOW_CUSTOM_SUCCESS
+
+/* Called once each, while the type is made and registered. */
+void xp2p_sink_init_debug (void);
+void xp2p_sink_class_init (gpointer klass);
+gboolean xp2p_sink_register (gpointer plugin, GType type);
