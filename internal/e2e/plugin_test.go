@@ -45,10 +45,3 @@ func gstreamer(t *testing.T) []string {
 	}
 	return []string{"GST_PLUGIN_PATH=" + dir, "GST_REGISTRY=" + filepath.Join(builtPlugin, "registry.bin"), "G_DEBUG=fatal-criticals"}
 }
-
-// hasElement says that GStreamer with the plugin has an element.
-func hasElement(t *testing.T, name string) bool {
-	t.Helper()
-	r := runWith(t, patience, gstreamer(t), "gst-inspect-1.0", "--exists", name)
-	return r.code == 0
-}
