@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/xp2p/xp2p/internal/launch"
 )
@@ -17,7 +18,11 @@ import (
 type Bindings struct {
 	Sources []string // the element of each camera, such as "fdsrc fd=3" or "xp2psrc"
 	Frames  int      // the descriptor for Looks
+	Start   time.Time
 }
+
+// startForm is how ${start} is written, in UTC: part of a file's name.
+const startForm = "2006-01-02_15-04-05"
 
 var (
 	errEach = errors.New("${each} and ${end} must come in pairs, one behind the other")
@@ -73,7 +78,7 @@ func (p *Pipeline) Expand(values map[string]string, b Bindings) ([]string, error
 		return nil, err
 	}
 	for i, w := range words {
-		if words[i], err = e.word(w, b.Frames); err != nil {
+		if words[i], err = e.word(w, b); err != nil {
 			return nil, err
 		}
 	}
@@ -158,13 +163,16 @@ var (
 
 // word puts values into one word. What a value has that means something to
 // gst-launch is quoted, so that a value never becomes a piece of the line.
-func (e *expansion) word(w string, frames int) (string, error) {
+func (e *expansion) word(w string, b Bindings) (string, error) {
 	var err error
 	quote := false
 	out := nameForm.ReplaceAllStringFunc(w, func(s string) string {
 		name := s[2 : len(s)-1]
-		if name == nameFrames {
-			return strconv.Itoa(frames)
+		switch name {
+		case nameFrames:
+			return strconv.Itoa(b.Frames)
+		case nameStart:
+			return b.Start.UTC().Format(startForm)
 		}
 		v, missing := e.value(name)
 		if missing != nil {

@@ -101,7 +101,7 @@ const firstFD = 3
 // words are those of the line; the descriptors are those that run hands over: first
 // one for each source with Open, then the pictures'.
 func (j *Job) words() ([]string, error) {
-	var b Bindings
+	b := Bindings{Start: time.Now()}
 	fd := firstFD
 	for _, s := range j.Sources {
 		element := s.Element

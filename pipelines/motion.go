@@ -35,15 +35,16 @@ type Motion struct {
 	H    float64 `json:"h"`
 }
 
-// detector compares the mean grey of cells with what it has been. The background
-// follows slowly, so that what has stopped to move becomes part of it; a change that
-// all cells share is light and not motion.
+// detector compares the mean grey of cells with what it has been. What has stopped to
+// move becomes part of the background after a while; what passes leaves no trace in
+// it. A change that all cells share is light and not motion.
 type detector struct {
 	threshold float64       // levels
 	area      float64       // 0 to 1
 	hold      time.Duration // without motion until it has ended
 
 	background [cells]float64
+	foreign    [cells]int // pictures in a row in which the cell was not its background
 	seen       int
 	streak     int // pictures in a row with motion
 	moving     bool
@@ -56,7 +57,9 @@ const (
 	// streakLeast is how many pictures in a row must differ: one may be noise.
 	streakLeast = 2
 	// follow is by which part the background goes towards each picture.
-	follow = 0.05
+	follow = 0.1
+	// absorb is how many pictures in a row make what is new part of the background.
+	absorb = 50
 )
 
 func newDetector(values func(name string) (string, error)) (*detector, error) {
@@ -114,9 +117,6 @@ func (d *detector) look(picture []byte, at time.Time) (m Motion, changed bool) {
 	}
 	light := d.light(&grey)
 	m = d.compare(&grey, light)
-	for i, g := range grey {
-		d.background[i] += follow*(g-d.background[i]) + (1-follow)*light
-	}
 	if m.Area == 0 || m.Area < d.area {
 		d.streak = 0
 		if d.moving && at.Sub(d.last) >= d.hold {
@@ -145,14 +145,21 @@ func (d *detector) light(grey *[cells]float64) float64 {
 	return changes[cells/2]
 }
 
-// compare finds the cells that have changed by more than the light has.
+// compare finds the cells that have changed by more than the light has, and takes the
+// others as the background that it goes on with.
 func (d *detector) compare(grey *[cells]float64, light float64) Motion {
 	left, top, right, bottom := cellColumns, cellRows, -1, -1
 	n := 0
 	for i, g := range grey {
-		change := g - d.background[i] - light
+		d.background[i] += light
+		change := g - d.background[i]
 		if change < d.threshold && change > -d.threshold {
+			d.background[i] += follow * change
+			d.foreign[i] = 0
 			continue
+		}
+		if d.foreign[i]++; d.foreign[i] >= absorb {
+			d.background[i], d.foreign[i] = g, 0
 		}
 		n++
 		x, y := i%cellColumns, i/cellColumns

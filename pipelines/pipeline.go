@@ -53,13 +53,14 @@ type Alternative struct{ Value, Line string }
 const (
 	nameSource = "source" // the element that gives a camera's FLV
 	nameFrames = "frames" // the descriptor for pictures that are looked at here
+	nameStart  = "start"  // when this process was started, so that it overwrites nothing of the one before
 	// Between each and end is what is there once for every source; there, n counts
 	// the sources from 0, and left and top are the place of its tile.
 	nameEach, nameEnd        = "each", "end"
 	nameN, nameLeft, nameTop = "n", "left", "top"
 )
 
-var builtin = []string{nameSource, nameFrames, nameEach, nameEnd, nameN, nameLeft, nameTop}
+var builtin = []string{nameSource, nameFrames, nameStart, nameEach, nameEnd, nameN, nameLeft, nameTop}
 
 // ParamError says what is wrong with a parameter.
 type ParamError struct {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -243,7 +244,7 @@ func (p *process) result() error {
 		return p.broken()
 	}
 	said, wrong := p.monitor.said()
-	hint := launch.Missing(said)
+	hint := missing(said)
 	said = p.redact(said)
 	if hint != "" {
 		said += ": " + hint
@@ -261,6 +262,14 @@ func (p *process) result() error {
 		}
 	}
 	return fmt.Errorf("%w%s", err, colon(said))
+}
+
+// missing says how to get an element that GStreamer lacks; "": it lacks none.
+func missing(said string) string {
+	if strings.Contains(said, `no element "xp2p`) {
+		return pluginFile + " is not found or too old: put it beside xp2p, or set GST_PLUGIN_PATH to its directory"
+	}
+	return launch.Missing(said)
 }
 
 // broken is why a camera's stream broke off; nil: none did.

@@ -160,8 +160,9 @@ func (r *Runner) watch(ctx context.Context, p *process) error {
 			p.stop(t)
 			return p.broken() // what can be lost is what was not written within that time
 		case <-start.C:
+			err := r.silent(p) // before it says how it ends
 			p.stop(t)
-			return r.silent(p)
+			return err
 		case <-ctx.Done():
 			p.stop(t)
 			return context.Cause(ctx)

@@ -137,6 +137,8 @@ func TestEnds(t *testing.T) {
 			[]State{StateStarting, StateFailed}, `filesink0: Could not open file "/x" for writing.`, 1},
 		{"no pipeline", "echo 'WARNING: erroneous pipeline: no element \"x264enc\"' >&2; exit 1", Job{Always: true},
 			[]State{StateStarting, StateFailed}, `the line is no pipeline: no element "x264enc": apt-get install -y gstreamer1.0-plugins-ugly`, 1},
+		{"no plugin", "echo 'WARNING: erroneous pipeline: no element \"xp2pdemux\"' >&2; exit 1", Job{},
+			[]State{StateStarting, StateFailed}, `the line is no pipeline: no element "xp2pdemux": libgstxp2p.so is not found`, 1},
 		{"no words", "exit 3", Job{}, []State{StateStarting, StateFailed}, "exit status 3", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -182,6 +184,33 @@ func TestAlways(t *testing.T) {
 	}
 	if s := r.Status(); s.Error != errEnded.Error() {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Beginning again, with streams and pictures through pipes, leaves no descriptor open.
+func TestNothingIsLeftOpen(t *testing.T) {
+	open := func() int {
+		l, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(l)
+	}
+	r, _ := newRunner(t, playing+"\ncat <&3 >/dev/null", Job{Always: true, Pipeline: parse(t, "${source} ! fdsink fd=${frames}"),
+		Sources: []Source{{Open: func(context.Context) (io.ReadCloser, error) { return newFeed(strings.NewReader("x")), nil }}}}, quick)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	until(t, "it began a few times", func() bool { return r.Status().Starts >= 3 })
+	before := open()
+	until(t, "it began often", func() bool { return r.Status().Starts >= 100 })
+	after := open()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if after > before+20 { // a process more or less may be about to begin
+		t.Errorf("%d descriptors after 3 processes, %d after 100", before, after)
 	}
 }
 

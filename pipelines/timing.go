@@ -11,7 +11,7 @@ import (
 type Timing struct {
 	Open       time.Duration // for all cameras to give their stream; 15 s
 	Start      time.Duration // for the process to play; 30 s
-	Drain      time.Duration // for the process to end when a camera's stream has; 20 s
+	Drain      time.Duration // for the process to end when a camera's stream has; 10 s
 	Interrupt  time.Duration // from SIGINT, which lets files be finished, to SIGTERM; 1.2 s
 	Terminate  time.Duration // from SIGTERM to SIGKILL; 300 ms
 	Settled    time.Duration // an attempt that plays so long makes the next pause short again; 30 s
@@ -24,7 +24,7 @@ func (t Timing) withDefaults() Timing {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&t.Open, 15 * time.Second}, {&t.Start, 30 * time.Second}, {&t.Drain, 20 * time.Second},
+		{&t.Open, 15 * time.Second}, {&t.Start, 30 * time.Second}, {&t.Drain, 10 * time.Second},
 		{&t.Interrupt, 1200 * time.Millisecond}, {&t.Terminate, 300 * time.Millisecond}, {&t.Settled, 30 * time.Second},
 		{&t.RetryFirst, time.Second}, {&t.RetryMost, 30 * time.Second},
 	} {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/xp2p/xp2p/pipelines"
@@ -115,7 +116,7 @@ then what XP2P_INFO, XP2P_RENDEZVOUS and XP2P_APP say.`,
 			if err != nil {
 				return err
 			}
-			b := pipelines.Bindings{Frames: 1}
+			b := pipelines.Bindings{Frames: 1, Start: time.Now()}
 			least, _ := p.Sources()
 			for range max(len(sources), least) {
 				b.Sources = append(b.Sources, "xp2psrc")

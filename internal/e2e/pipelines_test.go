@@ -82,6 +82,17 @@ func glob(t *testing.T, dir, pattern string) []string {
 	return l
 }
 
+// written is the size of the files of that form.
+func written(t *testing.T, dir, pattern string) (bytes int64) {
+	t.Helper()
+	for _, f := range glob(t, dir, pattern) {
+		if s, err := os.Stat(f); err == nil {
+			bytes += s.Size()
+		}
+	}
+	return bytes
+}
+
 var codecNames = map[testmedia.Kind]string{testmedia.H264AAC: "h264", testmedia.H264ALaw: "h264", testmedia.H265Legacy: "hevc", testmedia.H265Enhanced: "hevc"}
 
 // Every ready-made pipeline runs on every codec that a camera may have, and what it
@@ -177,6 +188,24 @@ func TestPipelineMosaic(t *testing.T) {
 	}
 }
 
+// The guide's pipeline of one's own runs as it is printed there.
+func TestPipelineOfTheGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guide/pipelines.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(guide), "```\n# mine")
+	text, _, _ = strings.Cut(text, "```")
+	file := filepath.Join(t.TempDir(), "mine.gst")
+	if err := os.WriteFile(file, []byte("# mine"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir, _ := runPipeline(t, file, "source=file:"+pipelineMedia(t, testmedia.H264AAC), "location=small.mp4", "width=160", "sound=copy")
+	if n := counted(t, filepath.Join(dir, "small.mp4")); n["h264"] != pipelineSeconds*testmedia.FrameRate || n["aac"] == 0 {
+		t.Errorf("%v", n)
+	}
+}
+
 // An RTMP server, which is ffmpeg's, gets what a camera sends.
 func TestPipelineRTMP(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -247,8 +276,7 @@ func TestPipelineOnACamera(t *testing.T) {
 				if !p.running() {
 					t.Fatalf("it ended: %s", p.stderr)
 				}
-				s, err := os.Stat(filepath.Join(dir, "clips/00000.mp4"))
-				return err == nil && s.Size() > 50_000
+				return written(t, dir, "clips/*.mp4") > 50_000
 			})
 			for _, line := range words(t, p.cmd.Process.Pid) {
 				if strings.Contains(line, c.info[:20]) {
@@ -256,7 +284,7 @@ func TestPipelineOnACamera(t *testing.T) {
 				}
 			}
 			p.stop()
-			if n := counted(t, filepath.Join(dir, "clips/00000.mp4")); n["h264"] < testmedia.FrameRate {
+			if n := all(t, glob(t, dir, "clips/*.mp4")); n["h264"] < testmedia.FrameRate {
 				t.Errorf("%v", n)
 			}
 			if out := p.stdout.String(); !strings.Contains(out, `"state":"playing"`) || !strings.Contains(out, `"state":"stopped"`) {
