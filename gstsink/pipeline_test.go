@@ -260,22 +260,21 @@ func TestErrors(t *testing.T) {
 		cam    *camera
 		props  string
 		text   []string
-		kind   gst.ErrorCode
 		code   int
 		starts bool // the error comes after the state change
 	}{
-		{"busy", &camera{talk: refuse(405, "somebody else is talking")}, "", []string{"Somebody else is talking", "one talker", "(code -2601)"}, gst.ResourceErrorBusy, -2601, true},
-		{"no right to talk", &camera{talk: refuse(403, "the xp2pInfo does not allow talking")}, "", []string{"right to talk", "(code -2601)"}, gst.ResourceErrorNotAuthorized, -2601, true},
+		{"busy", &camera{talk: refuse(405, "somebody else is talking")}, "", []string{"Somebody else is talking", "one talker", "(code -2601)"}, -2601, true},
+		{"no right to talk", &camera{talk: refuse(403, "the xp2pInfo does not allow talking")}, "", []string{"right to talk", "(code -2601)"}, -2601, true},
 		{"vanished", &camera{takes: alaw, write: func(*voice) error {
 			return &session.Error{Op: "startVoiceService", Code: session.VoiceFailed, Err: errors.New("the line broke")}
-		}}, "", []string{"The line broke", "(code -2601)"}, gst.ResourceErrorWrite, -2601, true},
+		}}, "", []string{"The line broke", "(code -2601)"}, -2601, true},
 		{"no rendezvous", &camera{dial: func(context.Context) error {
 			return &session.Error{Op: "init", Code: session.ProbeFailed, Err: errors.New("unreachable")}
-		}}, "", []string{"xp2p rendezvous", "(code -2202)"}, gst.ResourceErrorOpenWrite, -2202, true},
-		{"silent", &camera{dial: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}, "timeout=1", []string{"not reached within 1ms", "(code -2601)"}, gst.ResourceErrorOpenWrite, -2601, true},
-		{"another sound", &camera{takes: aac}, "", []string{"The camera takes aac at 16000 Hz", "avenc_aac ! aacparse", "(code -2004)"}, gst.ResourceErrorSettings, -2004, true},
-		{"bad location", &camera{}, "location=xp2p://T", []string{"without a device", "(code -2000)"}, gst.ResourceErrorSettings, -2000, false},
-		{"bad channel", &camera{}, "location=xp2p://T/cam?channel=front", []string{"front", "(code -2000)"}, gst.ResourceErrorSettings, -2000, false},
+		}}, "", []string{"xp2p rendezvous", "(code -2202)"}, -2202, true},
+		{"silent", &camera{dial: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}, "timeout=1", []string{"not reached within 1ms", "(code -2601)"}, -2601, true},
+		{"another sound", &camera{takes: aac}, "", []string{"The camera takes aac at 16000 Hz", "avenc_aac ! aacparse", "(code -2004)"}, -2004, true},
+		{"bad location", &camera{}, "location=xp2p://T", []string{"without a device", "(code -2000)"}, -2000, false},
+		{"bad channel", &camera{}, "location=xp2p://T/cam?channel=front", []string{"front", "(code -2000)"}, -2000, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.cam.use(t)
@@ -291,9 +290,6 @@ func TestErrors(t *testing.T) {
 					t.Fatalf("error %q has no %q where it should", e.Error(), want)
 				}
 				rest = after
-			}
-			if e.Code() != tt.kind {
-				t.Errorf("kind %d, want %d", e.Code(), tt.kind)
 			}
 			if strings.Contains(e.DebugString(), "XP2PAAAA") {
 				t.Errorf("the debug text has the xp2pInfo in it: %s", e.DebugString())
@@ -374,7 +370,7 @@ func TestPause(t *testing.T) {
 	c := &camera{takes: alaw}
 	c.use(t)
 	file := filepath.Join(t.TempDir(), "alaw")
-	p := launch(t, "audiotestsrc num-buffers=100 samplesperbuffer=160 freq=440 ! audio/x-raw,rate=8000,channels=1 ! alawenc ! tee name=t ! queue ! filesink location=%s t. ! queue max-size-buffers=1 ! xp2psink name=sink", file)
+	p := launch(t, "audiotestsrc num-buffers=100 samplesperbuffer=160 freq=440 ! audio/x-raw,rate=8000,channels=1 ! alawenc ! tee name=t ! queue ! filesink async=false location=%s t. ! queue max-size-buffers=1 ! xp2psink name=sink", file)
 	for n := 1; n <= 3; n++ {
 		p.set(gst.StatePlaying)
 		until(t, "talking", func() bool { return c.talks() == n && len(c.heard(n-1)) > 0 })
