@@ -222,6 +222,51 @@ func TestAAC(t *testing.T) {
 	}
 }
 
+// Sound that changes its form in mid-stream goes on in the same talk; what the camera has
+// no use for is an error.
+func TestRenegotiation(t *testing.T) {
+	line := "concat name=c ! xp2psink name=sink sync=false  %s ! alawenc ! c.  %s ! mulawenc ! c.  %s ! c."
+	c := &camera{takes: alaw}
+	c.use(t)
+	p := launch(t, line, tone(8000, 1), tone(8000, 1), tone(16000, 1))
+	p.set(gst.StatePlaying)
+	p.end()
+	p.set(gst.StateNull)
+	got := c.heard(0)
+	if n := len(got); n != 3*8000 || c.talks() != 1 {
+		t.Fatalf("%d samples in %d talks", n, c.talks())
+	}
+	for i := range 3 {
+		if l := level(g711.ALaw.Decode(nil, got[8000*i:8000*i+8000]), 440); l < 14500 || l > 17500 {
+			t.Errorf("second %d has a level of %.0f of 16384", i, l)
+		}
+	}
+
+	c = &camera{takes: alaw}
+	c.use(t)
+	p = launch(t, "concat name=c ! xp2psink name=sink sync=false  %s ! c.  %s ! audioconvert ! avenc_aac ! aacparse ! c.", tone(8000, 1), tone(16000, 1))
+	p.set(gst.StatePlaying)
+	if e := p.wait(gst.MessageError | gst.MessageEOS).ParseError(); e == nil || !strings.Contains(e.Error(), "(code -2004)") {
+		t.Errorf("AAC to a G.711 camera: %v", e)
+	}
+}
+
+// A gap is said as silence.
+func TestGap(t *testing.T) {
+	c := &camera{takes: alaw}
+	c.use(t)
+	p := launch(t, "audiotestsrc is-live=true samplesperbuffer=160 ! audio/x-raw,format=S16LE,rate=8000,channels=1 ! xp2psink name=sink sync=false")
+	p.set(gst.StatePlaying)
+	until(t, "talking", func() bool { return c.talks() == 1 && len(c.heard(0)) > 0 })
+	if !p.sink.GetStaticPad("sink").SendEvent(gst.NewGapEvent(gst.ClockTime(0), gst.ClockTime(time.Second))) {
+		t.Error("the gap was refused")
+	}
+	if !bytes.Contains(c.heard(0), bytes.Repeat([]byte{g711.EncodeA(0)}, 7900)) {
+		t.Error("no second of silence")
+	}
+	p.set(gst.StateNull)
+}
+
 // Neither a state change nor preroll needs the network.
 func TestPreroll(t *testing.T) {
 	c := &camera{takes: alaw, dial: func(context.Context) error { return errors.New("no network") }}
@@ -274,6 +319,7 @@ func TestErrors(t *testing.T) {
 		{"silent", &camera{dial: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}, "timeout=1", []string{"not reached within 1ms", "(code -2601)"}, -2601, true},
 		{"another sound", &camera{takes: aac}, "", []string{"The camera takes aac at 16000 Hz", "avenc_aac ! aacparse", "(code -2004)"}, -2004, true},
 		{"bad location", &camera{}, "location=xp2p://T", []string{"without a device", "(code -2000)"}, -2000, false},
+		{"a stream's location", &camera{}, "location=xp2p+https://192.0.2.1/live.flv", []string{"not an xp2p URI", "(code -2000)"}, -2000, false},
 		{"bad channel", &camera{}, "location=xp2p://T/cam?channel=front", []string{"front", "(code -2000)"}, -2000, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
