@@ -10,7 +10,7 @@
 //	detector          motion in the pictures that a pipeline hands back
 //
 // A pipeline is a child process, gst-launch-1.0, so that no crash, hang or leak of
-// it is its parent's, which needs no GStreamer and no C compiler (docs/design/0008).
+// it is its parent's, which needs no GStreamer and no C compiler (docs/design/0009).
 // A camera's stream comes to it through a pipe:
 //
 //	Source.Open -> pipe -> fdsrc ! xp2pdemux ! … ! sink
