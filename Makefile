@@ -17,7 +17,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 # What must build and pass without a C compiler and without GStreamer.
 PURE := $(addprefix ./,$(addsuffix /...,$(wildcard session device demux recorder nvr swarm rendezvous grant discovery control web pipelines)))
 
-TESTFLAGS := -timeout 10m $(if $(V),-v)
+TESTFLAGS := -timeout 20m $(if $(V),-v)
 FUZZTIME ?= 30s
 SECONDS ?=
 

@@ -34,12 +34,7 @@ func xp2pSinkBegin(sink C.gpointer) C.gboolean {
 	s := of(ptr)
 	v := s.settings.get()
 	v.Params = talker.DefaultParams
-	t, err := target.Resolve(v.Properties, element.Getenv)
-	if err != nil {
-		postError(ptr, err)
-		return C.FALSE
-	}
-	request, err := talker.ParseRequest(t.Params)
+	t, request, err := resolve(v.Properties)
 	if err != nil {
 		postError(ptr, err)
 		return C.FALSE
@@ -50,6 +45,21 @@ func xp2pSinkBegin(sink C.gpointer) C.gboolean {
 		Events:  func(e session.Event) { element.PostEvent(ptr, e) },
 	}))
 	return C.TRUE
+}
+
+// resolve finds the camera and where to talk to it. A location that is no camera's, such
+// as one of a plain stream, is refused.
+func resolve(p target.Properties) (t target.Target, r session.VoiceRequest, err error) {
+	if p.Location != "" {
+		if _, err := target.ParseURI(p.Location); err != nil {
+			return t, r, &session.Error{Op: "startVoiceService", Code: session.BadArgument, Err: err}
+		}
+	}
+	if t, err = target.Resolve(p, element.Getenv); err != nil {
+		return t, r, err
+	}
+	r, err = talker.ParseRequest(t.Params)
+	return t, r, err
 }
 
 // xp2pSinkEnd runs after the streaming thread has ended.

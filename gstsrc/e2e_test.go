@@ -128,6 +128,7 @@ type network struct {
 	t                     *testing.T
 	rendezvous, app, info string
 	cameraState, file     string
+	record                string // directory of the camera's recordings; "": none
 	camera                *program
 }
 
@@ -145,8 +146,12 @@ func start(t *testing.T, kind testmedia.Kind) *network {
 
 func (n *network) startCamera() {
 	n.t.Helper()
-	n.camera = spawn(n.t, "camera", "--rendezvous", n.rendezvous, "--app", n.app,
-		"--product", product, "--device", device, "--input", "flv:"+n.file, "--state", n.cameraState)
+	args := []string{"camera", "--rendezvous", n.rendezvous, "--app", n.app,
+		"--product", product, "--device", device, "--input", "flv:" + n.file, "--state", n.cameraState}
+	if n.record != "" {
+		args = append(args, "--record", n.record)
+	}
+	n.camera = spawn(n.t, args...)
 	n.info = n.camera.ready("camera ready ")
 }
 

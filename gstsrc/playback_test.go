@@ -169,6 +169,7 @@ func TestPlaybackPauseSpeedAndPositions(t *testing.T) {
 	p.set(gst.StatePlaying)
 	p.set(gst.StatePaused)
 	p.settle()
+	await(t, "the camera to be paused", func() bool { return len(c.told()) == 1 })
 	p.set(gst.StatePlaying)
 	seek := gst.NewSeekEvent(2, gst.FormatTime, gst.SeekFlagFlush, gst.SeekTypeSet, int64(10*time.Second), gst.SeekTypeNone, 0)
 	if !p.SendEvent(seek) {

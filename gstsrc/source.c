@@ -101,8 +101,7 @@ change_state (GstElement *element, GstStateChange transition)
 static gboolean
 query (GstBaseSrc *src, GstQuery *query)
 {
-  GstSchedulingFlags flags = GST_SCHEDULING_FLAG_SEQUENTIAL |
-      GST_SCHEDULING_FLAG_BANDWIDTH_LIMITED;
+  GstSchedulingFlags flags = GST_SCHEDULING_FLAG_SEQUENTIAL;
   gboolean live = gst_base_src_is_live (src);
 
   if (xp2p_src_time_query (src, query))
@@ -114,8 +113,12 @@ query (GstBaseSrc *src, GstQuery *query)
           GST_CLOCK_TIME_NONE);
       return TRUE;
     case GST_QUERY_SCHEDULING:
-      gst_query_set_scheduling (query, live ? flags : flags | GST_SCHEDULING_FLAG_SEEKABLE,
-          1, -1, 0);
+      if (!live)
+        flags |= GST_SCHEDULING_FLAG_SEEKABLE;
+      /* Players fill buffers of seconds for this, but a camera paces its playback. */
+      if (xp2pSrcMode (src) != XP2P_MODE_PLAYBACK)
+        flags |= GST_SCHEDULING_FLAG_BANDWIDTH_LIMITED;
+      gst_query_set_scheduling (query, flags, 1, -1, 0);
       gst_query_add_scheduling_mode (query, GST_PAD_MODE_PUSH);
       return TRUE;
     default:

@@ -24,8 +24,8 @@ func newCtlCommand() *cobra.Command {
 		Long: `Call a method of a running recorder (xp2p nvr) and print its result as JSON.
 
 Methods: system.info, camera.list, camera.status, command.send, record.status,
-record.list, record.export, pipeline.list, pipeline.show, pipeline.status,
-pipeline.start, pipeline.stop, events.subscribe. docs/guide/control.md describes them. events.subscribe
+record.list, record.export, pipeline.list, pipeline.show, pipeline.status, pipeline.start,
+pipeline.stop, events.subscribe. docs/guide/control.md describes them. events.subscribe
 prints one event per line until it is interrupted.`,
 		Example: `  xp2p ctl --socket /run/xp2p/control.sock camera.list
   xp2p ctl --socket /run/xp2p/control.sock camera.status '{"camera":"gate"}'

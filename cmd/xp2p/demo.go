@@ -209,7 +209,7 @@ func (d *demo) explain() {
 	fmt.Fprintf(d.out, `
 Watch it (in another terminal):
   . %[1]s
-  GST_PLUGIN_PATH=%[2]s gst-launch-1.0 xp2psrc xp2p-info="$XP2P_INFO" ! flvdemux ! h264parse ! avdec_h264 ! videoconvert ! autovideosink
+  GST_PLUGIN_PATH=%[2]s gst-launch-1.0 xp2psrc xp2p-info="$XP2P_INFO" ! xp2pdemux ! h264parse ! avdec_h264 ! videoconvert ! autovideosink
 Ask the recorder:
   %[3]s ctl --socket %[4]s camera.status
 

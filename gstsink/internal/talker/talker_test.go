@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -345,9 +346,9 @@ func TestInterrupted(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				stuck := true
+				var once atomic.Bool
 				c := &camera{takes: alaw}
-				tt.set(c, func() bool { s := stuck; stuck = false; return s })
+				tt.set(c, func() bool { return !once.Swap(true) })
 				k := New(c, Options{})
 				k.Change(Format{Format: alaw})
 				in := g711.ALaw.Encode(nil, tone(500, 8000, 1000))

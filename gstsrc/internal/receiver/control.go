@@ -34,30 +34,6 @@ func (r *Receiver) again() {
 	}
 }
 
-// Pause tells the camera that a Playback is not watched for a while, or is again. A
-// paused camera sends nothing, which is no silence that Options.Timeout bounds. It
-// may be called at any time and does not wait. A seek in between is answered all
-// the same: a player shows where it is.
-func (r *Receiver) Pause(on bool) {
-	if r.opts.Mode != Playback || r.paused.Load() == on {
-		return
-	}
-	if !on {
-		r.resumed.Store(time.Now().UnixNano())
-	}
-	r.paused.Store(on)
-	if on {
-		r.Command(r.playback("playback_pause"), nil)
-	} else {
-		r.Command(r.playback("playback_resume"), nil)
-	}
-}
-
-// quiet says that the camera is silent because it was asked to be.
-func (r *Receiver) quiet() bool {
-	return r.paused.Load() || time.Since(time.Unix(0, r.resumed.Load())) < r.opts.Timeout
-}
-
 // playback is a command for the stream that is being played.
 func (r *Receiver) playback(cmd string) string {
 	return "action=inner_define&cmd=" + cmd + "&channel=" + param(r.opts.Params, "channel", "0")
@@ -75,6 +51,7 @@ func (r *Receiver) opened() {
 	if r.opts.Mode != Playback {
 		return
 	}
+	r.pausing.anew()
 	r.at.position, r.at.assumed = flv.Position{}, flv.Position{Time: r.begin(), Speed: 1}
 	if s := r.at.speed; s != 1 {
 		r.Command(r.playback("playback_speed")+fmt.Sprintf("&speed=%g", s), nil)

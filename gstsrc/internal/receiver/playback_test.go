@@ -126,45 +126,55 @@ func TestSeekTime(t *testing.T) {
 	}
 }
 
+// The camera pauses while nobody asks, and goes on when somebody does.
 func TestPauseAndSpeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeCamera{streams: []func(context.Context) (io.ReadCloser, error){bytesThen(stretch(header(), 0, 0, 1, 5), nil)}}
 		o := playOptions()
-		o.Timeout = time.Second
+		o.Timeout = time.Minute
 		r := New(c, o)
 		defer r.Close()
 		r.Pause(false) // it is not paused
 		r.SeekTime(begin, 2)
+		for c := (Chunk{}); c.Position == nil; {
+			var err error
+			if c, err = r.Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told := func(what string, want ...string) {
+			t.Helper()
+			time.Sleep(2 * pauseAfter)
+			synctest.Wait()
+			if d := cmp.Diff(want, c.commands); d != "" {
+				t.Errorf("%s: %s", what, d)
+			}
+			c.commands = nil
+		}
+		told("begun", "action=inner_define&cmd=playback_speed&channel=2&speed=2")
+		r.Pause(true)
+		r.Pause(true)
+		told("paused", "action=inner_define&cmd=playback_pause&channel=2")
+		time.Sleep(time.Hour) // which is no silence of the camera's
+		r.Pause(false)
+		told("resumed", "action=inner_define&cmd=playback_resume&channel=2")
+		r.Pause(true)
+		r.Pause(false)
+		told("for a moment")
+
+		r.Pause(true)
+		told("paused again", "action=inner_define&cmd=playback_pause&channel=2")
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() {
-			for {
-				if _, err := r.Next(ctx); err != nil {
-					done <- err
-					return
-				}
-			}
-		}()
-		synctest.Wait()
-		r.Pause(true)
-		r.Pause(true)
-		time.Sleep(time.Hour) // the camera's silence is what was asked for
-		r.Pause(false)
-		synctest.Wait()
-		want := []string{
-			"action=inner_define&cmd=playback_speed&channel=2&speed=2",
-			"action=inner_define&cmd=playback_pause&channel=2",
-			"action=inner_define&cmd=playback_resume&channel=2",
-		}
-		if d := cmp.Diff(want, c.commands); d != "" {
-			t.Error(d)
-		}
-		if len(c.asked) != 1 {
-			t.Errorf("asked %d times", len(c.asked))
-		}
+		go func() { _, err := r.Next(ctx); done <- err }()
+		told("asked while paused", "action=inner_define&cmd=playback_resume&channel=2")
+		told("still asking")
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Error(err)
+		}
+		if len(c.asked) != 1 {
+			t.Errorf("asked %d times", len(c.asked))
 		}
 	})
 }

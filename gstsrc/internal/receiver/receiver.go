@@ -8,7 +8,6 @@ import (
 	"io"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/xp2p/xp2p/session"
@@ -28,8 +27,7 @@ type Receiver struct {
 
 	commands commands
 	breaker  breaker
-	paused   atomic.Bool
-	resumed  atomic.Int64 // when it was paused no more, in ns since 1970
+	pausing  pausing
 	at       place
 
 	link     Link
@@ -156,7 +154,7 @@ func (r *Receiver) begun(ctx, try context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.stream = newStream(ctx, s.(io.ReadCloser), r.opts.Timeout, r.quiet)
+	r.stream = newStream(ctx, s.(io.ReadCloser), r.opts.Timeout)
 	r.joiner.connect()
 	r.stats.begin(s)
 	r.opened()
@@ -183,7 +181,9 @@ func (r *Receiver) explain(ctx, try context.Context, err error) error {
 // fill reads once into the splicer.
 func (r *Receiver) fill() error {
 	room := r.joiner.space()
+	r.asking(true)
 	n, err := r.stream.read(room)
+	r.asking(false)
 	if n > 0 {
 		r.failures = 0
 		r.joiner.filled(room[:n])
@@ -290,6 +290,7 @@ func (r *Receiver) dropLink() {
 func (r *Receiver) Close() {
 	r.fatal = errClosed
 	r.end()
+	r.pausing.end()
 	r.commands.close()
 	r.dropStream()
 	r.dropLink()

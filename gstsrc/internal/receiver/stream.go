@@ -22,17 +22,12 @@ type stream struct {
 	silent  atomic.Bool // the timer has closed the stream
 }
 
-// newStream watches over rc. Silence is no fault as long as expected says so.
-func newStream(ctx context.Context, rc io.ReadCloser, limit time.Duration, expected func() bool) *stream {
+func newStream(ctx context.Context, rc io.ReadCloser, limit time.Duration) *stream {
 	closed := sync.OnceFunc(func() { rc.Close() })
 	stop := context.AfterFunc(ctx, closed)
 	s := &stream{Reader: rc, ctx: ctx, limit: limit, shut: func() { stop(); closed() }}
 	if limit > 0 {
 		s.silence = time.AfterFunc(limit, func() {
-			if expected() {
-				s.silence.Reset(limit)
-				return
-			}
 			s.silent.Store(true)
 			closed()
 		})
