@@ -145,14 +145,18 @@ set_caps (GstBaseSink *sink, GstCaps *caps)
 }
 
 /* Runs a call of the Go side that may wait. When unlock has ended the wait, this waits
- * as the base class wants it until there is PLAYING again, and goes on. */
+ * as the base class wants it until there is PLAYING again, and goes on. A pause can come
+ * between the signal that there is and this thread's waking: then it waits on, or a call
+ * would be under way while paused, and whoever set the state waits for it. */
 static GstFlowReturn
 run (GstBaseSink *sink, GstFlowReturn (*call) (gpointer sink))
 {
   GstFlowReturn ret;
 
   while ((ret = call (sink)) == XP2P_FLOW_UNLOCKED) {
-    ret = gst_base_sink_wait_preroll (sink);
+    do {
+      ret = gst_base_sink_wait_preroll (sink);
+    } while (ret == GST_FLOW_OK && sink->need_preroll);
     if (ret != GST_FLOW_OK)
       break;
   }

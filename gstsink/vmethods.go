@@ -76,10 +76,16 @@ func xp2pSinkUnlock(sink C.gpointer, on C.gboolean) {
 	of(unsafe.Pointer(sink)).state.unlock(on != 0)
 }
 
+// xp2pSinkHangUp is a pause. A call that has begun after the base class's unlock would
+// hold it up, so the waits are ended here too.
+//
 //export xp2pSinkHangUp
 func xp2pSinkHangUp(sink C.gpointer) {
-	if t, _ := of(unsafe.Pointer(sink)).state.running(); t != nil {
+	st := &of(unsafe.Pointer(sink)).state
+	if t, _ := st.running(); t != nil {
+		st.unlock(true)
 		t.HangUp()
+		st.unlock(false)
 	}
 }
 
