@@ -177,7 +177,7 @@ var rules = []rule{
 		"rendezvous/server alone embeds the servers"},
 	{in("session", "device", "gstsrc", "gstsink", "nvr", "control", "web"), []string{"github.com/nats-io/nats-server", "github.com/pion/turn/v4"}, false,
 		"an application that imports session must not carry a server along"},
-	{only("gstsrc", "gstsink", "pipelines", "internal/gst"), []string{"github.com/go-gst"}, true,
+	{only("gstsrc", "gstsink", "pipelines", "internal/gst", "examples/gstreamer"), []string{"github.com/go-gst"}, true,
 		"GStreamer stays where the elements and pipelines are; everything else runs without it"},
 	{func(string) bool { return true }, []string{module + "cmd"}, true,
 		"commands are wiring: what another package needs of one belongs into a package of its own"},
