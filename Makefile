@@ -21,7 +21,7 @@ TESTFLAGS := -timeout 20m $(if $(V),-v)
 FUZZTIME ?= 30s
 SECONDS ?=
 
-.PHONY: help deps build demo test bench fuzz lint
+.PHONY: help deps build demo test bench fuzz asan lint
 
 help: ## list the targets (this is what plain make does)
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench: deps build ## every benchmark, and the comparisons with other programs; i
 
 fuzz: deps ## run every fuzz target for FUZZTIME (30s)
 	@scripts/fuzz.sh $(FUZZTIME)
+
+asan: deps ## the tests of the GStreamer elements with their C under AddressSanitizer
+	@scripts/asan.sh
 
 lint: deps ## gofmt, go vet, staticcheck
 	@scripts/lint.sh

@@ -177,7 +177,7 @@ var rules = []rule{
 		"rendezvous/server alone embeds the servers"},
 	{in("session", "device", "gstsrc", "gstsink", "nvr", "control", "web"), []string{"github.com/nats-io/nats-server", "github.com/pion/turn/v4"}, false,
 		"an application that imports session must not carry a server along"},
-	{only("gstsrc", "gstsink", "internal/gst", "examples"), []string{"github.com/go-gst"}, true,
+	{only("gstsrc", "gstsink", "internal/gst", "examples/gstreamer"), []string{"github.com/go-gst"}, true,
 		"GStreamer stays where the elements are, and in programs that show how to use them; everything else runs without it, pipelines in processes of their own"},
 	{in("pipelines"), []string{module + "nvr", module + "session", module + "device", "net/http"}, false,
 		"pipelines runs processes and is given streams: it serves whoever has some, and a fault of a pipeline cannot reach a recording"},
