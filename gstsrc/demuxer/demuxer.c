@@ -29,6 +29,7 @@ static GstElementClass *parent_class;
 typedef struct {
   GstPad *pad; /* NULL: no track */
   GstStream *stream;
+  gboolean exposed; /* the element has the pad */
 } Track;
 
 struct _Xp2pDemux {
@@ -122,6 +123,7 @@ xp2p_demux_add (Xp2pDemux *demux, gint slot, const Xp2pFormat *format)
   GstEvent *event;
   gchar *name, *id;
 
+  track->exposed = FALSE;
   if (!caps) {
     xp2p_demux_warn (demux, "no caps for a codec");
     return;
@@ -146,11 +148,23 @@ xp2p_demux_add (Xp2pDemux *demux, gint slot, const Xp2pFormat *format)
   push_segment (demux, track->pad);
 
   gst_flow_combiner_add_pad (demux->flows, track->pad);
-  announce (demux);
   gst_pad_push_event (track->pad, gst_event_new_tag (tags));
-  gst_element_add_pad (demux->element, gst_object_ref (track->pad));
   g_free (name);
   g_free (id);
+}
+
+void
+xp2p_demux_expose (Xp2pDemux *demux)
+{
+  announce (demux);
+  for (gint i = 0; i < XP2P_SLOTS; i++) {
+    Track *track = &demux->tracks[i];
+
+    if (!track->pad || track->exposed)
+      continue;
+    track->exposed = TRUE;
+    gst_element_add_pad (demux->element, gst_object_ref (track->pad));
+  }
 }
 
 void
@@ -182,7 +196,8 @@ remove_track (Xp2pDemux *demux, gint slot, gboolean eos)
     gst_pad_push_event (track->pad, gst_event_new_eos ());
   gst_flow_combiner_remove_pad (demux->flows, track->pad);
   gst_pad_set_active (track->pad, FALSE);
-  gst_element_remove_pad (demux->element, track->pad);
+  if (track->exposed)
+    gst_element_remove_pad (demux->element, track->pad);
   g_clear_object (&track->pad);
   g_clear_object (&track->stream);
 }

@@ -40,7 +40,9 @@ void xp2p_demux_class_init (gpointer klass);
 Xp2pDemux *xp2p_demux_new (gpointer element);
 gboolean xp2p_demux_register (gpointer plugin, GType type);
 
+/* Makes a source; expose adds those that were made to the element, all at once. */
 void xp2p_demux_add (Xp2pDemux *demux, gint slot, const Xp2pFormat *format);
+void xp2p_demux_expose (Xp2pDemux *demux);
 void xp2p_demux_change (Xp2pDemux *demux, gint slot, const Xp2pFormat *format);
 void xp2p_demux_remove (Xp2pDemux *demux, gint slot);
 void xp2p_demux_segment (Xp2pDemux *demux, GstClockTime start, GstClockTime base);

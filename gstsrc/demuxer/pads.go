@@ -39,6 +39,8 @@ func (p *pads) Change(s tracks.Slot, f *tracks.Format) {
 	withFormat(f, func(c *C.Xp2pFormat) { C.xp2p_demux_change(p.c, C.gint(s), c) })
 }
 
+func (p *pads) Expose() { C.xp2p_demux_expose(p.c) }
+
 func (p *pads) Remove(s tracks.Slot) { C.xp2p_demux_remove(p.c, C.gint(s)) }
 
 func (p *pads) Segment(s tracks.Segment) {

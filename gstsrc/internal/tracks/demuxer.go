@@ -45,6 +45,11 @@ type Demuxer struct {
 	first    time.Duration // DTS of the first unit
 	last     time.Duration // DTS of the latest unit
 	segment  Segment
+	added    bool // tracks that are not exposed yet
+	expect   bool // the metadata speaks of sound
+	settled  bool // nothing is held back any more
+	held     []heldPacket
+	heldSize int
 	complete bool
 	fps      float64         // of the metadata
 	unknown  map[string]bool // reported already
@@ -109,6 +114,7 @@ func (d *Demuxer) Flush() {
 	d.parser.Reset()
 	d.interrupted(true)
 	d.began = false
+	d.held, d.heldSize = nil, 0
 }
 
 // interrupted marks every track. Behind a jump, pictures need a key picture first.
@@ -123,8 +129,17 @@ func (d *Demuxer) interrupted(jumped bool) {
 
 // End says that no bytes follow. It reports whether there was any track.
 func (d *Demuxer) End() (any bool) {
+	d.release()
+	d.expose()
 	d.completed()
 	return d.tracks[Video].there || d.tracks[Audio].there
+}
+
+func (d *Demuxer) expose() {
+	if d.added {
+		d.added = false
+		d.out.Expose()
+	}
 }
 
 func (d *Demuxer) completed() {
@@ -160,15 +175,64 @@ func (d *Demuxer) handle(u *demux.Unit) Flow {
 	if s == Video && t.waiting && !u.Key {
 		return Good
 	}
-	d.follow(u.DTS)
-	p := Packet{PTS: u.PTS(), DTS: u.DTS, Key: u.Key, Discont: t.discont, Data: u.Data}
-	t.discont, t.waiting = false, false
-	t.last = max(t.last, u.DTS)
+	t.waiting = false
+	p := Packet{PTS: u.PTS(), DTS: u.DTS, Key: u.Key, Data: u.Data}
+	if d.hold(s, p) {
+		return Good
+	}
+	if f := d.release(); f != Good {
+		return f
+	}
+	return d.deliver(s, p)
+}
+
+// heldPacket is a packet that waits for the other track; its data is its own.
+type heldPacket struct {
+	slot Slot
+	Packet
+}
+
+// maxHeld bounds what waits, in bytes.
+const maxHeld = 4 << 20
+
+// hold keeps the pictures of a stream's first moment back while its metadata speaks of
+// sound that has not begun, so that both tracks are exposed together: G.711 and MP3
+// show by their first frame only. A player of GStreamer 1.22 may stumble over a track
+// that comes later.
+func (d *Demuxer) hold(s Slot, p Packet) bool {
+	if d.settled || !d.expect || s != Video || d.tracks[Audio].there || d.heldSize+len(p.Data) > maxHeld ||
+		len(d.held) > 0 && p.DTS-d.held[0].DTS > expectTracks {
+		return false
+	}
+	p.Data = bytes.Clone(p.Data)
+	d.held = append(d.held, heldPacket{s, p})
+	d.heldSize += len(p.Data)
+	return true
+}
+
+// release lets go what was held back.
+func (d *Demuxer) release() Flow {
+	held := d.held
+	d.settled, d.held, d.heldSize = true, nil, 0
+	for i := range held {
+		if f := d.deliver(held[i].slot, held[i].Packet); f != Good {
+			return f
+		}
+	}
+	return Good
+}
+
+func (d *Demuxer) deliver(s Slot, p Packet) Flow {
+	t := &d.tracks[s]
+	d.expose()
+	d.follow(p.DTS)
+	p.Discont, t.discont = t.discont, false
+	t.last = max(t.last, p.DTS)
 	if f := d.out.Push(s, p); f != Good {
 		return f
 	}
 	d.fill(s)
-	if !d.complete && (d.tracks[Video].there && d.tracks[Audio].there || u.DTS-d.first > expectTracks) {
+	if !d.complete && (d.tracks[Video].there && d.tracks[Audio].there || p.DTS-d.first > expectTracks) {
 		d.completed()
 	}
 	return Good
@@ -279,10 +343,12 @@ func (d *Demuxer) put(s Slot, f *Format) {
 	case !t.there:
 		*t = track{there: true, format: *f, last: d.last, discont: true, waiting: s == Video}
 		d.out.Add(s, f)
+		d.added = true
 	case t.format.Codec != f.Codec:
 		d.out.Remove(s)
 		*t = track{there: true, format: *f, last: d.last, discont: true, waiting: s == Video}
 		d.out.Add(s, f)
+		d.added = true
 	default:
 		t.format = *f
 		t.waiting = s == Video // pictures of the old configuration cannot follow
@@ -302,6 +368,7 @@ func (d *Demuxer) script(u *demux.Unit) {
 	if m.FrameRate > 0 {
 		d.fps = m.FrameRate
 	}
+	d.expect = m.AudioCodec != 0
 	d.out.Metadata(m)
 }
 

@@ -53,8 +53,11 @@ type Packet struct {
 // Output does what a Demuxer finds. Its calls come from the goroutine that calls
 // the Demuxer.
 type Output interface {
-	// Add begins a track; there was none in its slot, or it was removed.
+	// Add begins a track; there was none in its slot, or it was removed. Expose, before
+	// its first unit, shows those that were added: all that begin together at once,
+	// since players choose anew whenever there is one more.
 	Add(Slot, *Format)
+	Expose()
 	// Change gives a track another configuration of the same codec.
 	Change(Slot, *Format)
 	Remove(Slot)
