@@ -14,4 +14,4 @@ export G_SLICE=always-malloc
 # that measure memory, which the sanitizer keeps.
 exec "${GO:-go}" test -tags sanitize -timeout 10m \
 	-skip 'TestInspect|TestLaunch|TestWatch|TestPlay$|TestCameraComesBack|TestGuide|TestLeaks|TestExamples|Cycles' \
-	"$@" ./gstsrc ./gstsrc/demuxer
+	"$@" ./gstsrc ./gstsrc/demuxer ./gstsink ./internal/gst/element
