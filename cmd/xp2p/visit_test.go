@@ -252,7 +252,9 @@ func TestDownloadCommand(t *testing.T) {
 	if err := os.WriteFile(out, whole[:1234], 0o600); err != nil {
 		t.Fatal(err)
 	}
+	f.mu.Lock()
 	f.breaks = 2
+	f.mu.Unlock()
 	_, stderr, err := get("-o", out, "--continue", "--json")
 	if err != nil {
 		t.Error(err)
@@ -263,7 +265,10 @@ func TestDownloadCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || !last.Done || last.Bytes != int64(len(whole)) || last.Size != last.Bytes {
 		t.Errorf("the last line is %s, %v", lines[len(lines)-1], err)
 	}
-	if got := strings.Join(f.asked[2:], " "); got != "1234 2234 3234" {
+	f.mu.Lock()
+	asked := strings.Join(f.asked[2:], " ")
+	f.mu.Unlock()
+	if got := asked; got != "1234 2234 3234" {
 		t.Errorf("asked for offsets %s", got)
 	}
 	if _, _, err := get("-o", out, "--continue"); err != nil { // there is nothing left to do
