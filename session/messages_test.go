@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/xp2p/xp2p/session"
@@ -20,7 +19,6 @@ type speaking struct {
 	answers chan string
 	opened  chan struct{}
 	status  int // of GET /events; 0: 200
-	mu      sync.Mutex
 }
 
 func newSpeaking() *speaking {
