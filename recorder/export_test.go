@@ -94,7 +94,7 @@ func recordings(t *testing.T, second []demux.Unit) (a *Archive, source [][32]byt
 // Any stretch of the recordings, over segments and gaps, is one film of the very
 // pictures, without a hole or an overlap, that begins at a key picture.
 func TestExport(t *testing.T) {
-	a, source, begin := recordings(t, nil)
+	a, source, _ := recordings(t, nil)
 	for _, c := range []struct {
 		name        string
 		from, to    time.Duration // since the first picture
@@ -151,7 +151,6 @@ func TestExport(t *testing.T) {
 			}
 		})
 	}
-	_ = begin
 }
 
 func placeOf(source [][32]byte, h [32]byte) int {
