@@ -394,6 +394,9 @@ func TestConformance(t *testing.T) {
 		{"event", "close", func(v *visitor) { v.saw(session.Notify, session.Closed) }},
 		{"event", "eof", func(v *visitor) { v.saw(session.Notify, session.EOF) }},
 		{"event", "log", func(v *visitor) { v.saw(session.Log, session.LogDebug) }},
+		{"event", "natChanged", func(v *visitor) { // by the first probe of the second module, above; its service is empty
+			v.saw(session.Notify, session.NATChanged)
+		}},
 		{"event", "disconnect, and what follows", func(v *visitor) {
 			v.cam.kill()
 			v.saw(session.Notify, session.Disconnect)
