@@ -45,6 +45,7 @@ type CameraConfig struct {
 	Info   string // xp2pInfo
 	URL    string // http-flv
 	Params string // of the stream, with Info
+	Record RecordConfig
 }
 
 func (c *Config) storages() []recorder.StorageConfig {
@@ -202,6 +203,7 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 			}
 			return nil
 		},
+		"record": c.Record.decode,
 	}); err != nil {
 		return err
 	}
@@ -250,15 +252,27 @@ func (c *Config) resolve(n *yaml.Node, dir string) error {
 		if err := cam.readInfo(dir); err != nil {
 			return wrong(value(at, "xp2p-info"), key+".xp2p-info", err.Error())
 		}
-		for _, need := range []struct{ name, value, say string }{
-			{"rendezvous", c.Rendezvous, "the URL that xp2p rendezvous prints"}, {"app", c.App, "the path of its app.json"},
-		} {
-			if need.value == "" {
-				return wrong(at, need.name, fmt.Sprintf("is missing, and %s needs it: %s, here or in XP2P_%s", key, need.say, strings.ToUpper(need.name)))
-			}
+		if need, say := c.missingForPeers(); need != "" {
+			return wrong(at, need, fmt.Sprintf("is missing, and %s needs it: %s", key, say))
 		}
 	}
+	if err := c.resolveRecord(n); err != nil {
+		return err
+	}
 	return c.resolvePipelines()
+}
+
+// missingForPeers is the key that cameras with xp2p-info need and that is missing, and
+// what it would be; "": none is.
+func (c *Config) missingForPeers() (key, say string) {
+	for _, need := range []struct{ key, value, say string }{
+		{"rendezvous", c.Rendezvous, "the URL that xp2p rendezvous prints"}, {"app", c.App, "the path of its app.json"},
+	} {
+		if need.value == "" {
+			return need.key, fmt.Sprintf("%s, here or in XP2P_%s", need.say, strings.ToUpper(need.key))
+		}
+	}
+	return "", ""
 }
 
 // readInfo takes xp2p-info as the string itself or as the file that holds it.

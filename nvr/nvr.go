@@ -50,10 +50,17 @@ type NVR struct {
 	peers   *peerPool
 	http    *http.Transport
 	timing  Timing
+	ctx     context.Context // of everything that runs
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
-	cameras []*camera // fixed after Open
-	byName  map[string]*camera
+
+	change  sync.Mutex // held while cameras are added, changed or removed
+	mu      sync.RWMutex
+	cameras []*camera // in the order of the configuration, then as they were added
+	faces   []*face
+	closed  bool
+
+	needsAccount bool // cameras with xp2p-info are reached by the configuration's account
 }
 
 // Open opens the archive and begins to record every camera. An error means that
@@ -68,12 +75,12 @@ func Open(cfg Config, o Options) (*NVR, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &NVR{
-		cfg: cfg, log: o.Logger, archive: archive, timing: o.Timing.withDefaults(), cancel: cancel,
-		http: newTransport(), byName: map[string]*camera{},
+		cfg: cfg, log: o.Logger, archive: archive, timing: o.Timing.withDefaults(), ctx: ctx, cancel: cancel,
+		http: newTransport(),
 	}
 	n.pacer.period = n.timing.Tick
 	if o.Peers == nil {
-		o.Peers = n.initSession
+		o.Peers, n.needsAccount = n.initSession, true
 	}
 	n.peers = newPeerPool(o.Peers)
 	for _, cc := range cfg.Cameras {
@@ -82,12 +89,12 @@ func Open(cfg Config, o Options) (*NVR, error) {
 			return nil, errors.Join(fmt.Errorf("camera %s: %w", cc.Name, err), n.Close())
 		}
 		n.cameras = append(n.cameras, c)
-		n.byName[cc.Name] = c
 	}
 	for _, c := range n.cameras {
-		n.wg.Go(func() { c.run(ctx) })
+		c.start()
 	}
 	n.wg.Go(func() { n.sample(ctx) })
+	n.wg.Go(func() { n.evaluate(ctx) })
 	return n, nil
 }
 
@@ -107,6 +114,11 @@ func (n *NVR) initSession(ctx context.Context) (Peers, error) {
 // Close ends every stream, commits what was recorded and closes the archive. It
 // may be called more than once.
 func (n *NVR) Close() error {
+	n.change.Lock()
+	defer n.change.Unlock()
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
 	n.cancel()
 	n.wg.Wait()
 	n.peers.close()
@@ -121,11 +133,19 @@ func (n *NVR) Archive() *recorder.Archive { return n.archive }
 
 // Cameras are the states of all cameras, in the order of the configuration.
 func (n *NVR) Cameras() []CameraStatus {
-	list := make([]CameraStatus, len(n.cameras))
-	for i, c := range n.cameras {
+	cameras := n.all()
+	list := make([]CameraStatus, len(cameras))
+	for i, c := range cameras {
 		list[i] = c.status()
 	}
 	return list
+}
+
+// all are the cameras now; the slice is not written again.
+func (n *NVR) all() []*camera {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.cameras
 }
 
 // Camera is the state of one camera; an unknown one has code NoService.
@@ -145,12 +165,17 @@ func (n *NVR) Command(ctx context.Context, name, command string) (session.Comman
 	if err != nil {
 		return session.CommandResult{}, err
 	}
-	return c.source.command(ctx, command)
+	c.mu.Lock()
+	idle := c.state == StateIdle
+	c.mu.Unlock()
+	return c.source.command(ctx, command, idle)
 }
 
 func (n *NVR) find(op, name string) (*camera, error) {
-	if c := n.byName[name]; c != nil {
-		return c, nil
+	for _, c := range n.all() {
+		if c.cfg.Name == name {
+			return c, nil
+		}
 	}
 	return nil, &session.Error{Op: op, Code: session.NoService, Err: fmt.Errorf("there is no camera %q", name)}
 }
@@ -167,8 +192,26 @@ func (n *NVR) sample(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
-			for _, c := range n.cameras {
+			for _, c := range n.all() {
 				c.meter.sample(now, c.received.Load())
+			}
+		}
+	}
+}
+
+// evaluate looks at the clock for every camera that is not recorded all the time.
+func (n *NVR) evaluate(ctx context.Context) {
+	t := time.NewTicker(n.timing.Evaluate)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			for _, c := range n.all() {
+				if !c.whole() {
+					c.evaluate(now)
+				}
 			}
 		}
 	}

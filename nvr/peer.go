@@ -91,14 +91,16 @@ func (p *peerPool) close() {
 
 // peerSource is a camera behind an xp2pInfo.
 type peerSource struct {
-	pool   *peerPool
-	name   string
-	info   string
-	params string
-	events func(session.Event)
+	pool     *peerPool
+	name     string
+	info     string
+	params   string
+	events   func(session.Event)
+	messages session.MessageHandler // nil: not listened to
 
-	mu   sync.Mutex
-	peer Peer
+	starting sync.Mutex // held while a service is started
+	mu       sync.Mutex
+	peer     Peer
 }
 
 func (p *peerSource) open(ctx context.Context) (io.ReadCloser, error) {
@@ -128,6 +130,8 @@ func (p *peerSource) gathers() bool { return true }
 
 // service starts the camera's service where there is none.
 func (p *peerSource) service(ctx context.Context) (Peer, error) {
+	p.starting.Lock()
+	defer p.starting.Unlock()
 	if peer := p.current(); peer != nil {
 		return peer, nil
 	}
@@ -135,7 +139,7 @@ func (p *peerSource) service(ctx context.Context) (Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	peer, err := peers.StartService(ctx, p.name, session.StreamInfo{XP2PInfo: p.info, Events: p.events})
+	peer, err := peers.StartService(ctx, p.name, session.StreamInfo{XP2PInfo: p.info, Events: p.events, OnMessage: p.messages})
 	if err != nil {
 		return nil, err
 	}
@@ -151,8 +155,14 @@ func (p *peerSource) current() Peer {
 	return p.peer
 }
 
-func (p *peerSource) command(ctx context.Context, command string) (session.CommandResult, error) {
+func (p *peerSource) command(ctx context.Context, command string, connect bool) (session.CommandResult, error) {
 	peer := p.current()
+	if peer == nil && connect {
+		var err error
+		if peer, err = p.service(ctx); err != nil {
+			return session.CommandResult{}, err
+		}
+	}
 	if peer == nil {
 		return session.CommandResult{}, &session.Error{Op: "sendCommand", Code: session.NoService,
 			Err: errors.New("the camera is not connected: its state says why")}

@@ -102,6 +102,16 @@ func choice(dst *string, of ...string) func(*yaml.Node, string) error {
 	}
 }
 
+func boolean(dst *bool) func(*yaml.Node, string) error {
+	return func(n *yaml.Node, key string) error {
+		if n.Kind != yaml.ScalarNode || n.Value != "true" && n.Value != "false" {
+			return wrong(n, key, fmt.Sprintf("%q must be true or false", n.Value))
+		}
+		*dst = n.Value == "true"
+		return nil
+	}
+}
+
 func duration(dst *time.Duration, least, most time.Duration) func(*yaml.Node, string) error {
 	return func(n *yaml.Node, key string) error {
 		d, err := time.ParseDuration(n.Value)
