@@ -31,6 +31,10 @@ type Cameras interface {
 	Subscribe() *nvr.Subscription
 	// Export writes recordings as MP4; subscribers hear how far it is.
 	Export(ctx context.Context, r recorder.ExportRequest) ([]recorder.ExportedFile, error)
+	// Talk says what in has to a camera's speaker, until it ends.
+	Talk(ctx context.Context, r nvr.TalkRequest) (nvr.TalkResult, error)
+	Changer
+	Requests
 }
 
 // Recordings is what the record methods act on.

@@ -144,7 +144,7 @@ func TestMethods(t *testing.T) {
 		want          string       // in the result
 		code          session.Code // or that of the error, whose message has want
 	}{
-		{"info", `{"jsonrpc":"2.0","id":1,"method":"system.info"}`, `"methods":["camera.list","camera.status","command.send"`, 0},
+		{"info", `{"jsonrpc":"2.0","id":1,"method":"system.info"}`, `"methods":["camera.add","camera.list","camera.remove"`, 0},
 		{"list", `{"jsonrpc":"2.0","id":1,"method":"camera.list"}`, `[{"name":"gate","source":"http-flv","state":"`, 0},
 		{"status of all", `{"jsonrpc":"2.0","id":"a","method":"camera.status"}`, `[{"name":"gate"`, 0},
 		{"status of one", `{"jsonrpc":"2.0","id":1,"method":"camera.status","params":{"camera":"gate"}}`, `{"name":"gate"`, 0},

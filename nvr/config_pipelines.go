@@ -4,6 +4,7 @@ package nvr
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/xp2p/xp2p/recorder"
@@ -48,6 +49,12 @@ func (p *PipelineConfig) Wrong(key, say string) error {
 		n = value(n, key)
 	}
 	return wrong(n, p.key+"."+key, say)
+}
+
+// Equal says whether both say the same, wherever in the file.
+func (p *PipelineConfig) Equal(o *PipelineConfig) bool {
+	return p.Name == o.Name && p.Use == o.Use && p.Line == o.Line && p.Always == o.Always &&
+		slices.Equal(p.Cameras, o.Cameras) && maps.Equal(p.Params, o.Params)
 }
 
 func cutParam(key string) (string, bool) {

@@ -165,10 +165,7 @@ func (n *NVR) Command(ctx context.Context, name, command string) (session.Comman
 	if err != nil {
 		return session.CommandResult{}, err
 	}
-	c.mu.Lock()
-	idle := c.state == StateIdle
-	c.mu.Unlock()
-	return c.source.command(ctx, command, idle)
+	return c.source.command(ctx, command, c.idle())
 }
 
 func (n *NVR) find(op, name string) (*camera, error) {

@@ -25,6 +25,7 @@ type Peers interface {
 type Peer interface {
 	StartStream(ctx context.Context, r session.StreamRequest) (io.ReadCloser, error)
 	SendCommand(ctx context.Context, command string) (session.CommandResult, error)
+	StartVoice(ctx context.Context, r session.VoiceRequest) (Voice, error)
 	Path() session.PathDetail
 	Close() error
 }
@@ -49,6 +50,14 @@ func (p servicePeer) StartStream(ctx context.Context, r session.StreamRequest) (
 		return nil, err
 	}
 	return s, nil
+}
+
+func (p servicePeer) StartVoice(ctx context.Context, r session.VoiceRequest) (Voice, error) {
+	v, err := p.Service.StartVoice(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // peerPool is the one module of all cameras, made when the first needs it.
@@ -156,18 +165,30 @@ func (p *peerSource) current() Peer {
 }
 
 func (p *peerSource) command(ctx context.Context, command string, connect bool) (session.CommandResult, error) {
-	peer := p.current()
-	if peer == nil && connect {
-		var err error
-		if peer, err = p.service(ctx); err != nil {
-			return session.CommandResult{}, err
-		}
-	}
-	if peer == nil {
-		return session.CommandResult{}, &session.Error{Op: "sendCommand", Code: session.NoService,
-			Err: errors.New("the camera is not connected: its state says why")}
+	peer, err := p.connected(ctx, "sendCommand", connect)
+	if err != nil {
+		return session.CommandResult{}, err
 	}
 	return peer.SendCommand(ctx, command)
+}
+
+func (p *peerSource) voice(ctx context.Context, r session.VoiceRequest, connect bool) (Voice, error) {
+	peer, err := p.connected(ctx, "startVoiceService", connect)
+	if err != nil {
+		return nil, err
+	}
+	return peer.StartVoice(ctx, r)
+}
+
+// connected is the camera's service; where there is none one is started if connect is set.
+func (p *peerSource) connected(ctx context.Context, op string, connect bool) (Peer, error) {
+	if peer := p.current(); peer != nil {
+		return peer, nil
+	}
+	if connect {
+		return p.service(ctx)
+	}
+	return nil, &session.Error{Op: op, Code: session.NoService, Err: errors.New("the camera is not connected: its state says why")}
 }
 
 func (p *peerSource) path() string {

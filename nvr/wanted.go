@@ -145,6 +145,13 @@ func (c *camera) needed() bool {
 	}
 }
 
+// idle says that there is no connection and that nothing is wrong with that.
+func (c *camera) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == StateIdle
+}
+
 // watched counts a watcher in, until the function it returns is called, once.
 func (c *camera) watched() (release func()) {
 	c.mu.Lock()

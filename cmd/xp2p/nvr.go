@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/xp2p/xp2p/control"
@@ -27,6 +28,9 @@ func newNVRCommand() *cobra.Command {
 Recordings are fragmented MP4 files of about a minute, which any player opens, in
 DIR/CAMERA/DATE/TIME.mp4. Each second of them is on the disk when the next one
 begins. The control socket tells what happens: see "xp2p ctl --help".
+
+SIGHUP, or the method config.reload, reads FILE again and changes what changed in it:
+other cameras are not interrupted.
 
 It prints "nvr ready SOCKET" when it records.`,
 		Example: `  xp2p nvr --config nvr.yaml
@@ -74,9 +78,6 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	if cfg.Web != "" {
 		log.Warn("web is not served by this version: ignored", "web", cfg.Web)
 	}
-	if cfg.Control == "" {
-		cfg.Control = filepath.Join(cfg.Storage[0].Dir, "control.sock")
-	}
 	var n *nvr.NVR
 	jobs, err := pipelineJobs(cfg, filepath.Dir(file), func() watcher { return n })
 	if err != nil {
@@ -92,7 +93,9 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 		return badArgument(err)
 	}
 	defer set.Close()
-	s, err := control.Listen(control.Config{Path: cfg.Control, Cameras: n, Recordings: n.Archive(), Pipelines: set, Logger: log})
+	re := &reloader{file: file, nvr: n, set: set, log: log, cfg: cfg, jobs: jobs}
+	s, err := control.Listen(control.Config{Path: controlPath(cfg), Cameras: n, Recordings: n.Archive(), Pipelines: set,
+		Dir: filepath.Dir(file), Reload: re.reload, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -103,6 +106,19 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	}
 	defer face.close()
 	set.Begin()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg.Go(func() { re.onHangup(ctx) })
 	fmt.Fprintln(out, "nvr ready", s.Path())
 	return face.run(ctx, out)
+}
+
+// controlPath is where the control socket is.
+func controlPath(cfg nvr.Config) string {
+	if cfg.Control == "" {
+		return filepath.Join(cfg.Storage[0].Dir, "control.sock")
+	}
+	return cfg.Control
 }
