@@ -19,9 +19,9 @@ func TestReadBatch(t *testing.T) {
 		t.Errorf("%+v %s", c, c.params)
 	}
 	for text, say := range map[string]string{
-		"a.b {":                          "line 1",
-		"\na.b gate":                     "line 2: the parameters of a.b are not JSON",
-		"events.subscribe":               "no end",
+		"a.b {":                           "line 1",
+		"\na.b gate":                      "line 2: the parameters of a.b are not JSON",
+		"events.subscribe":                "no end",
 		strings.Repeat("x", maxBatchLine): "too long",
 	} {
 		if _, err := readBatch(strings.NewReader(text), "x"); err == nil || !strings.Contains(err.Error(), say) {
