@@ -43,6 +43,7 @@ type camera struct {
 }
 
 func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
+	n.archive.SetRetention(cfg.Name, cfg.retention())
 	rec, err := n.archive.Camera(cfg.Name)
 	if err != nil {
 		return nil, err

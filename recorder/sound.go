@@ -30,7 +30,7 @@ func (r *Run) writeAudio(u *demux.Unit) error {
 	}
 	r.leaveBroken()
 	if r.soundOnly {
-		if !r.waiting && !r.clock.observe(dts-r.base, now) {
+		if !r.waiting && !r.observe(dts, now) {
 			r.breakOff(CauseClock)
 			return nil
 		}
