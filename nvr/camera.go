@@ -42,6 +42,7 @@ type camera struct {
 
 	mu       sync.Mutex
 	demand   demand
+	keep     KeepConfig
 	reason   string    // why it is recorded; "": it is not
 	streams  bool      // an attempt has a stream: its gate follows wanted
 	watchers int       // who watch or wait for the stream
@@ -58,6 +59,7 @@ type camera struct {
 var errChanged = errors.New("the camera is changed or removed")
 
 func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
+	n.archive.SetRetention(cfg.Name, cfg.retention())
 	rec, err := n.archive.Camera(cfg.Name)
 	if err != nil {
 		return nil, err
@@ -67,7 +69,7 @@ func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
 	}
 	c := &camera{nvr: n, cfg: cfg, rec: rec, live: device.NewFanout(watchMarks),
 		log: n.log.With("camera", cfg.Name), state: StateConnecting, since: time.Now(),
-		done: make(chan struct{}), wake: make(chan struct{}, 1), demand: demand{cfg: cfg.Record}}
+		done: make(chan struct{}), wake: make(chan struct{}, 1), demand: demand{cfg: cfg.Record}, keep: cfg.Keep}
 	c.ctx, c.cancel = context.WithCancelCause(n.ctx)
 	if cfg.URL != "" {
 		c.source = &httpSource{client: &http.Client{Transport: n.http}, url: cfg.URL}

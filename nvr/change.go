@@ -37,7 +37,7 @@ func ParseCamera(text []byte, dir string) (CameraConfig, error) {
 // Changes is what SetCameras did, by camera.
 type Changes struct {
 	Added     []string `json:"added"`
-	Changed   []string `json:"changed"` // connected anew, unless only record is another
+	Changed   []string `json:"changed"` // connected anew, unless the stream is the same
 	Removed   []string `json:"removed"`
 	Unchanged int      `json:"unchanged"` // how many were not touched
 }
@@ -130,9 +130,10 @@ func (n *NVR) set(cfg CameraConfig) (did, error) {
 	}
 	record := cfg.Record
 	if record.Messages == old.Record.Messages {
-		old.Record = record
-		if reflect.DeepEqual(old, cfg) {
-			c.setRecord(record)
+		old.Record, old.Keep = record, cfg.Keep
+		if reflect.DeepEqual(old, cfg) { // the stream is the same
+			n.archive.SetRetention(cfg.Name, cfg.retention())
+			c.setRecord(record, cfg.Keep)
 			n.bus.publish(Event{Type: "camera.changed", Camera: cfg.Name})
 			return didChange, nil
 		}

@@ -35,6 +35,7 @@ type StorageConfig struct {
 	Segment  time.Duration
 	Part     time.Duration
 	Sync     string
+	Each     KeepConfig // of each camera
 	MaxBytes int64
 	KeepFree int64
 }
@@ -46,13 +47,14 @@ type CameraConfig struct {
 	URL    string // http-flv
 	Params string // of the stream, with Info
 	Record RecordConfig
+	Keep   KeepConfig
 }
 
 func (c *Config) storages() []recorder.StorageConfig {
 	var list []recorder.StorageConfig
 	for _, s := range c.Storage {
 		list = append(list, recorder.StorageConfig{Dir: s.Dir, ID: s.ID, Segment: s.Segment, Part: s.Part,
-			Sync: recorder.SyncPolicy(s.Sync), MaxBytes: s.MaxBytes, KeepFree: s.KeepFree})
+			Sync: recorder.SyncPolicy(s.Sync), MaxAge: s.Each.MaxAge, MaxCameraBytes: s.Each.MaxBytes, MaxBytes: s.MaxBytes, KeepFree: s.KeepFree})
 	}
 	return list
 }
@@ -153,13 +155,15 @@ func (d *DeviceConfig) decode(n *yaml.Node, key string) error {
 
 func (s *StorageConfig) decode(n *yaml.Node, key string) error {
 	if err := fields(n, key, map[string]func(*yaml.Node, string) error{
-		"dir":       text(&s.Dir),
-		"id":        text(&s.ID),
-		"segment":   duration(&s.Segment, time.Second, time.Hour),
-		"part":      duration(&s.Part, 100*time.Millisecond, time.Hour),
-		"sync":      choice(&s.Sync, string(recorder.SyncPart), string(recorder.SyncSegment)),
-		"max-bytes": size(&s.MaxBytes),
-		"keep-free": size(&s.KeepFree),
+		"dir":              text(&s.Dir),
+		"id":               text(&s.ID),
+		"segment":          duration(&s.Segment, time.Second, time.Hour),
+		"part":             duration(&s.Part, 100*time.Millisecond, time.Hour),
+		"sync":             syncPolicy(&s.Sync),
+		"max-age":          age(&s.Each.MaxAge),
+		"max-camera-bytes": size(&s.Each.MaxBytes),
+		"max-bytes":        size(&s.MaxBytes),
+		"keep-free":        size(&s.KeepFree),
 	}); err != nil {
 		return err
 	}
@@ -184,6 +188,8 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 			return nil
 		},
 		"xp2p-info": text(&c.Info),
+		"max-age":   orNone(&c.Keep.MaxAge, age),
+		"max-bytes": orNone(&c.Keep.MaxBytes, size),
 		"url": func(n *yaml.Node, key string) error {
 			if err := text(&c.URL)(n, key); err != nil {
 				return err

@@ -69,14 +69,15 @@ func Open(cfg Config, o Options) (*NVR, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	archive, err := recorder.Open(recorder.Config{Storages: cfg.storages(), Logger: o.Logger})
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &NVR{
-		cfg: cfg, log: o.Logger, archive: archive, timing: o.Timing.withDefaults(), ctx: ctx, cancel: cancel,
+		cfg: cfg, log: o.Logger, timing: o.Timing.withDefaults(), ctx: ctx, cancel: cancel,
 		http: newTransport(),
+	}
+	var err error
+	if n.archive, err = recorder.Open(recorder.Config{Storages: cfg.storages(), Logger: o.Logger, Notify: n.notice}); err != nil {
+		cancel()
+		return nil, err
 	}
 	n.pacer.period = n.timing.Tick
 	if o.Peers == nil {

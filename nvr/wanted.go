@@ -93,10 +93,11 @@ func (c *camera) whole() bool {
 	return c.demand.cfg.whole()
 }
 
-// setRecord changes when the camera is recorded, without a break of its stream.
-func (c *camera) setRecord(r RecordConfig) {
+// setRecord changes when the camera is recorded and what is kept, without a break of
+// its stream.
+func (c *camera) setRecord(r RecordConfig, k KeepConfig) {
 	c.mu.Lock()
-	c.demand.cfg = r
+	c.demand.cfg, c.keep = r, k
 	if r.When != RecordEvents {
 		c.demand.events = nil
 	}
@@ -110,7 +111,7 @@ func (c *camera) config() CameraConfig {
 	cfg := c.cfg
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cfg.Record = c.demand.cfg
+	cfg.Record, cfg.Keep = c.demand.cfg, c.keep
 	return cfg
 }
 

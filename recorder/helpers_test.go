@@ -66,8 +66,9 @@ func media(t testing.TB, kind testmedia.Kind, seconds int, o testmedia.Options) 
 
 // simulated is a clock that tests move.
 type simulated struct {
-	mu sync.Mutex
-	t  time.Time
+	mu     sync.Mutex
+	t      time.Time
+	passed time.Duration // on a clock that is never set
 }
 
 func newSimulated() *simulated {
@@ -84,6 +85,21 @@ func (s *simulated) add(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.t = s.t.Add(d)
+	s.passed += d
+}
+
+// set steps the clock, while no time passes.
+func (s *simulated) set(step time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t = s.t.Add(step)
+}
+
+// elapsed is for Config.
+func (s *simulated) elapsed(time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.passed
 }
 
 // play writes units as if they arrived when their timestamps say.

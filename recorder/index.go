@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"net/url"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // index is a storage's SQLite database. Times are Unix milliseconds. Rows are
@@ -19,54 +17,12 @@ type index struct {
 	w, r *sql.DB
 }
 
-// indexVersion is PRAGMA user_version of this schema.
-const indexVersion = 1
-
-const schema = `
-CREATE TABLE camera (
-	id   INTEGER PRIMARY KEY,
-	name TEXT NOT NULL UNIQUE
-);
-CREATE TABLE run (
-	id     INTEGER PRIMARY KEY,
-	camera INTEGER NOT NULL REFERENCES camera(id),
-	start  INTEGER NOT NULL,
-	end    INTEGER,          -- NULL: not over
-	cause  TEXT              -- why it ended
-);
-CREATE TABLE segment (
-	id       INTEGER PRIMARY KEY,
-	camera   INTEGER NOT NULL REFERENCES camera(id),
-	run      INTEGER NOT NULL REFERENCES run(id),
-	path     TEXT NOT NULL UNIQUE, -- relative to the storage
-	start    INTEGER NOT NULL,
-	end      INTEGER NOT NULL,
-	duration INTEGER NOT NULL,     -- of media, ticks of 1/90000 s
-	bytes    INTEGER NOT NULL,
-	state    INTEGER NOT NULL,     -- 0 being written, 1 complete, 2 being removed
-	tracks   TEXT NOT NULL,
-	gops     BLOB NOT NULL
-);
-CREATE INDEX segment_time ON segment(camera, start, end);
-CREATE INDEX segment_open ON segment(state) WHERE state <> 1;
-CREATE TABLE gap (
-	id     INTEGER PRIMARY KEY,
-	camera INTEGER NOT NULL REFERENCES camera(id),
-	start  INTEGER NOT NULL,
-	end    INTEGER,          -- NULL: not over
-	cause  TEXT NOT NULL
-);
-CREATE INDEX gap_time ON gap(camera, start);
-`
-
 // Segment states in the index.
 const (
 	stateOpen = iota
 	stateDone
 	stateRemoving
 )
-
-var errIndexNewer = errors.New("the index was written by a newer version of this program")
 
 // openIndex opens or makes the database. errIndexNewer apart, an error means that
 // it cannot be used and may be rebuilt from the files.
@@ -94,39 +50,58 @@ func openIndex(file string) (*index, error) {
 	return &index{w: w, r: r}, nil
 }
 
-func migrate(db *sql.DB) error {
-	var version int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch {
-	case version > indexVersion:
-		return fmt.Errorf("%w (version %d, this is %d)", errIndexNewer, version, indexVersion)
-	case version == indexVersion:
-		// A damaged page shows here rather than in the middle of a recording.
-		var ok string
-		if err := db.QueryRow("PRAGMA quick_check(1)").Scan(&ok); err != nil {
-			return err
-		}
-		if ok != "ok" {
-			return fmt.Errorf("damaged: %s", ok)
-		}
-		return nil
-	}
-	_, err := db.Exec("BEGIN; " + schema + fmt.Sprintf("PRAGMA user_version=%d; COMMIT;", indexVersion))
-	return err
+func (x *index) close() error { return errors.Join(x.r.Close(), x.w.Close()) }
+
+// querier is the database, or a transaction in it.
+type querier interface {
+	Exec(query string, args ...any) (sql.Result, error)
+	QueryRow(query string, args ...any) *sql.Row
 }
 
-func (x *index) close() error { return errors.Join(x.r.Close(), x.w.Close()) }
+// tx makes what f does one commit.
+func (x *index) tx(f func(querier) error) error {
+	t, err := x.w.Begin()
+	if err != nil {
+		return err
+	}
+	if err := f(t); err != nil {
+		return errors.Join(err, t.Rollback())
+	}
+	return t.Commit()
+}
+
+// cameras are the names of all, by row.
+func (x *index) cameras() (map[int64]string, error) {
+	rows, err := x.r.Query("SELECT id, name FROM camera")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	m := map[int64]string{}
+	for rows.Next() {
+		var id int64
+		var name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return nil, err
+		}
+		m[id] = name
+	}
+	return m, rows.Err()
+}
+
+// findCamera gives the row of a camera, if there is one.
+func (x *index) findCamera(name string) (id int64, known bool, err error) {
+	err = x.w.QueryRow("SELECT id FROM camera WHERE name=?", name).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return id, err == nil, err
+}
 
 // camera gives the row of a camera, making it.
 func (x *index) camera(name string) (id int64, known bool, err error) {
-	err = x.w.QueryRow("SELECT id FROM camera WHERE name=?", name).Scan(&id)
-	if err == nil {
-		return id, true, nil
-	}
-	if !errors.Is(err, sql.ErrNoRows) {
-		return 0, false, err
+	if id, known, err = x.findCamera(name); known || err != nil {
+		return id, known, err
 	}
 	err = x.w.QueryRow("INSERT INTO camera(name) VALUES(?) RETURNING id", name).Scan(&id)
 	return id, false, err

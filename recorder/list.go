@@ -101,9 +101,9 @@ func (a *Archive) Gaps(ctx context.Context, camera string, from, to time.Time) (
 type StorageStatus struct {
 	Dir      string `json:"dir"`
 	ID       string `json:"id"`
-	Segments int64  `json:"segments"`
-	Bytes    int64  `json:"bytes"` // of the segments' files, as far as the index has them
-	Free     int64  `json:"free"`  // bytes that the file system has left
+	Segments int64  `json:"segments"` // complete ones
+	Bytes    int64  `json:"bytes"`    // of them
+	Free     int64  `json:"free"`     // bytes that the file system has left
 	// Error is why the storage is not written to at the moment, "" when it is.
 	Error string `json:"error,omitempty"`
 }
@@ -113,10 +113,8 @@ func (a *Archive) Status(ctx context.Context) ([]StorageStatus, error) {
 	var list []StorageStatus
 	for _, s := range a.storages {
 		st := StorageStatus{Dir: s.Dir, ID: s.identity.ID}
-		err := s.index.r.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(bytes),0) FROM segment WHERE state<>2").Scan(&st.Segments, &st.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("storage %s: %w", s.Dir, err)
-		}
+		st.Bytes, st.Segments = s.tally.total()
+		var err error
 		if st.Free, err = s.fs.Free(s.Dir); err != nil {
 			st.Error = err.Error()
 		}

@@ -23,6 +23,9 @@ import (
 //   - a file without a row is adopted, or put into quarantine when it holds no whole part;
 //   - runs that were not ended end with their last segment.
 func (s *storage) recover(rebuilt bool) error {
+	if err := s.recoverCameras(); err != nil {
+		return err
+	}
 	rows, err := s.allRows()
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
@@ -38,7 +41,7 @@ func (s *storage) recover(rebuilt bool) error {
 		case row.state == stateOpen || row.bytes != size:
 			return s.repair(row)
 		}
-		s.bytes += size
+		s.tally.add(row.camera, time.UnixMilli(row.start), time.UnixMilli(row.end), row.bytes)
 		return nil
 	}); err != nil {
 		return err
@@ -53,6 +56,39 @@ func (s *storage) recover(rebuilt bool) error {
 		err = s.explainHoles()
 	}
 	return err
+}
+
+// recoverCameras makes the cameras known that the index or a directory has, and
+// their locks, before anything can be removed.
+func (s *storage) recoverCameras() error {
+	known, err := s.index.cameras()
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	dirs, err := s.fs.ReadDir(s.Dir)
+	if err != nil {
+		return err
+	}
+	names := map[string]bool{}
+	for id, name := range known {
+		s.tally.named(id, name)
+		names[name] = true
+	}
+	for _, d := range dirs {
+		if s.isCamera(d) {
+			names[d.Name()] = true
+		}
+	}
+	for name := range names {
+		if err := s.recoverLocks(name); err != nil {
+			return fmt.Errorf("locks of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *storage) isCamera(d fs.DirEntry) bool {
+	return d.IsDir() && CheckName(d.Name()) == nil && d.Name() != quarantineName
 }
 
 // rowsLite is what recovery compares with the files.
@@ -88,7 +124,7 @@ func (s *storage) walk(f func(name string, size int64) error) error {
 		return err
 	}
 	for _, c := range cameras {
-		if !c.IsDir() || CheckName(c.Name()) != nil || c.Name() == quarantineName {
+		if !s.isCamera(c) {
 			continue
 		}
 		days, err := s.fs.ReadDir(filepath.Join(s.Dir, c.Name()))
@@ -191,7 +227,7 @@ func (s *storage) repair(row rowLite) error {
 	if _, err := s.index.w.Exec("UPDATE segment SET start=? WHERE id=?", full.start.UnixMilli(), row.id); err != nil {
 		return err
 	}
-	s.bytes += full.bytes
+	s.tally.add(row.camera, full.start, full.end, full.bytes)
 	if lost := row.end - full.end.UnixMilli(); row.state == stateDone && lost > 0 {
 		if err := s.lost(row.camera, full.end.UnixMilli(), row.end); err != nil {
 			return err
@@ -218,6 +254,7 @@ func (s *storage) adopt(name string) error {
 	if row.camera, _, err = s.index.camera(camera); err != nil {
 		return err
 	}
+	s.tally.named(row.camera, camera)
 	if row.run, err = s.index.insertRun(row.camera, row.start); err != nil {
 		return err
 	}
@@ -230,7 +267,7 @@ func (s *storage) adopt(name string) error {
 	if _, err = s.index.insertSegment(&row); err != nil {
 		return err
 	}
-	s.bytes += row.bytes
+	s.tally.add(row.camera, row.start, row.end, row.bytes)
 	s.archive.log.Info("segment adopted", "storage", s.Dir, "file", name, "bytes", row.bytes)
 	return nil
 }

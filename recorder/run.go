@@ -172,7 +172,7 @@ func (r *Run) writeVideo(u *demux.Unit, now time.Time) error {
 		return nil
 	}
 	r.leaveBroken()
-	if !r.waiting && !r.clock.observe(dts-r.base, now) {
+	if !r.waiting && !r.observe(dts, now) {
 		r.breakOff(CauseClock)
 	}
 	if r.waiting {
@@ -188,6 +188,11 @@ func (r *Run) writeVideo(u *demux.Unit, now time.Time) error {
 	}
 	r.addVideo(u, dts, now)
 	return nil
+}
+
+// observe shows the clock a unit that arrived now; false: the host's clock was set.
+func (r *Run) observe(dts time.Duration, now time.Time) bool {
+	return r.clock.observe(dts-r.base, now, r.camera.archive.cfg.elapsed(now))
 }
 
 // follow brings a unit's DTS in line with its track. ok is false when the unit is
@@ -218,8 +223,9 @@ func (r *Run) resume(dts time.Duration, now time.Time) {
 	r.waiting = false
 	if r.began.IsZero() {
 		r.base, r.began, r.settled = dts, now, r.camera.archive.cfg.settle < 0
-		r.clock = newClock(0, now)
-		r.clock.observe(0, now)
+		at := r.camera.archive.cfg.elapsed(now)
+		r.clock = newClock(0, now, at)
+		r.clock.observe(0, now, at)
 		r.row = &runRow{}
 		r.stampedWall = time.Time{}
 		r.lastAudio = trackTime{}
@@ -394,7 +400,7 @@ func (r *Run) submit(p *part) {
 		p.seg.dropped = true
 		at := p.wall
 		c := r.camera
-		r.store.queue.push(job{do: func() { c.ledger.mark(CauseDisk, at) }})
+		r.store.queue.push(job{of: c, do: func() { c.ledger.mark(CauseDisk, at) }})
 		r.drop(p)
 		return
 	}
@@ -448,7 +454,7 @@ func (r *Run) finishSegment() {
 	r.flushHeld()
 	seg, s := r.seg, r.store
 	r.seg = nil
-	s.queue.push(job{do: func() { s.finish(seg) }})
+	s.queue.push(job{of: r.camera, do: func() { s.finish(seg) }})
 }
 
 // flushHeld hands over what waits for the clock: the segment ends before it settled.
@@ -479,7 +485,7 @@ func (r *Run) breakOff(cause Cause) {
 	c, s, row := r.camera, r.store, r.row
 	began := !r.began.IsZero()
 	now := r.now().Round(time.Millisecond)
-	s.queue.push(job{do: func() {
+	s.queue.push(job{of: c, do: func() {
 		c.ledger.mark(cause, now)
 		if began && row.id != 0 {
 			if err := s.index.endRun(row.id, cause); err != nil {

@@ -29,7 +29,7 @@ func (r *Run) writeAudio(u *demux.Unit, now time.Time) error {
 	}
 	r.leaveBroken()
 	if r.soundOnly {
-		if !r.waiting && !r.clock.observe(dts-r.base, now) {
+		if !r.waiting && !r.observe(dts, now) {
 			r.breakOff(CauseClock)
 			return nil
 		}
