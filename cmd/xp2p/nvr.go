@@ -28,7 +28,8 @@ Recordings are fragmented MP4 files of about a minute, which any player opens, i
 DIR/CAMERA/DATE/TIME.mp4. Each second of them is on the disk when the next one
 begins. The control socket tells what happens: see "xp2p ctl --help".
 
-It prints "nvr ready SOCKET" when it records.`,
+It prints "nvr ready SOCKET" when it records, and before it, where the configuration
+has web, "nvr web URL": open that once, it lets the browser in.`,
 		Example: `  xp2p nvr --config nvr.yaml
 
   # nvr.yaml
@@ -71,9 +72,6 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	if cfg.Web != "" {
-		log.Warn("web is not served by this version: ignored", "web", cfg.Web)
-	}
 	if cfg.Control == "" {
 		cfg.Control = filepath.Join(cfg.Storage[0].Dir, "control.sock")
 	}
@@ -102,7 +100,13 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 		return err
 	}
 	defer face.close()
+	page, err := openWeb(n, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, page.close()) }()
 	set.Begin()
+	page.announce(out)
 	fmt.Fprintln(out, "nvr ready", s.Path())
 	return face.run(ctx, out)
 }
