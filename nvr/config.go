@@ -21,7 +21,7 @@ type Config struct {
 	Rendezvous string        // URL; XP2P_RENDEZVOUS takes its place
 	App        string        // path of app.json; XP2P_APP takes its place
 	Control    string        // path of the control socket
-	Web        string        // address; accepted and not served by this version
+	Web        *WebConfig    // nil: no page
 	Device     *DeviceConfig // nil: the recorder is no device itself
 	Storage    []StorageConfig
 	Cameras    []CameraConfig
@@ -113,7 +113,10 @@ func (c *Config) decode(n *yaml.Node) error {
 		"rendezvous": text(&c.Rendezvous),
 		"app":        text(&c.App),
 		"control":    text(&c.Control),
-		"web":        text(&c.Web),
+		"web": func(n *yaml.Node, key string) error {
+			c.Web = &WebConfig{}
+			return c.Web.decode(n, key)
+		},
 		"device": func(n *yaml.Node, key string) error {
 			c.Device = &DeviceConfig{}
 			return c.Device.decode(n, key)
@@ -262,6 +265,7 @@ func (c *Config) resolve(n *yaml.Node, dir string) error {
 			return wrong(at, need, fmt.Sprintf("is missing, and %s needs it: %s", key, say))
 		}
 	}
+	c.resolveWeb(dir)
 	if err := c.resolveRecord(n); err != nil {
 		return err
 	}

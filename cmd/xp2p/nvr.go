@@ -32,7 +32,8 @@ begins. The control socket tells what happens: see "xp2p ctl --help".
 SIGHUP, or the method config.reload, reads FILE again and changes what changed in it:
 other cameras are not interrupted.
 
-It prints "nvr ready SOCKET" when it records.`,
+It prints "nvr ready SOCKET" when it records, and before it, where the configuration
+has web, "nvr web URL": open that once, it lets the browser in.`,
 		Example: `  xp2p nvr --config nvr.yaml
 
   # nvr.yaml
@@ -75,9 +76,6 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	if cfg.Web != "" {
-		log.Warn("web is not served by this version: ignored", "web", cfg.Web)
-	}
 	var n *nvr.NVR
 	jobs, err := pipelineJobs(cfg, filepath.Dir(file), func() watcher { return n })
 	if err != nil {
@@ -105,7 +103,13 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 		return err
 	}
 	defer face.close()
+	page, err := openWeb(n, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, page.close()) }()
 	set.Begin()
+	page.announce(out)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
