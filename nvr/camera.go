@@ -52,8 +52,16 @@ type camera struct {
 	retry    time.Time // when the next attempt is due
 	err      error     // why the last attempt ended
 	errAt    time.Time
-	tries    int // attempts so far
+	tries    int    // attempts so far
+	reach    string // cameraUp or cameraDown, as it was said last; "": neither yet
 }
+
+// Types of events that say that a camera can be had or not; between the two are
+// attempts.
+const (
+	cameraUp   = "camera.up"
+	cameraDown = "camera.down"
+)
 
 // errChanged is the cause of the end of a camera that is changed or removed.
 var errChanged = errors.New("the camera is changed or removed")
@@ -218,9 +226,19 @@ func (c *camera) enter(s CameraState, err error, retry time.Time) {
 	if err != nil {
 		c.err, c.errAt = err, time.Now()
 	}
+	turn := ""
+	switch {
+	case s == StateLive && c.reach != cameraUp:
+		c.reach, turn = cameraUp, cameraUp
+	case s == StateWaiting && c.reach != cameraDown:
+		c.reach, turn = cameraDown, cameraDown
+	}
 	c.mu.Unlock()
 	if changed {
 		c.nvr.bus.publish(Event{Type: "camera.state", Camera: c.cfg.Name, Detail: c.status()})
+	}
+	if turn != "" {
+		c.nvr.bus.publish(Event{Type: turn, Camera: c.cfg.Name, Detail: c.status()})
 	}
 }
 

@@ -26,6 +26,7 @@ type Config struct {
 	Storage    []StorageConfig
 	Cameras    []CameraConfig
 	Pipelines  []PipelineConfig
+	Hooks      []HookConfig
 }
 
 // StorageConfig is one entry of storage.
@@ -130,6 +131,10 @@ func (c *Config) decode(n *yaml.Node) error {
 			var cam CameraConfig
 			c.Cameras = append(c.Cameras, cam)
 			return c.Cameras[len(c.Cameras)-1].decode(n, key)
+		}),
+		"hooks": items(func(n *yaml.Node, key string) error {
+			c.Hooks = append(c.Hooks, HookConfig{})
+			return c.Hooks[len(c.Hooks)-1].decode(n, key)
 		}),
 		"pipelines": items(func(n *yaml.Node, key string) error {
 			c.Pipelines = append(c.Pipelines, PipelineConfig{})
@@ -267,6 +272,9 @@ func (c *Config) resolve(n *yaml.Node, dir string) error {
 	}
 	c.resolveWeb(dir)
 	if err := c.resolveRecord(n); err != nil {
+		return err
+	}
+	if err := c.resolveHooks(n, dir); err != nil {
 		return err
 	}
 	return c.resolvePipelines()

@@ -78,15 +78,12 @@ func (p *PipelineConfig) decode(n *yaml.Node, key string) error {
 			}
 			return nil
 		},
-		"use":    text(&p.Use),
-		"line":   text(&p.Line),
-		"camera": text(&camera),
-		"cameras": items(func(n *yaml.Node, key string) error {
-			p.Cameras = append(p.Cameras, "")
-			return text(&p.Cameras[len(p.Cameras)-1])(n, key)
-		}),
-		"params": p.decodeParams,
-		"run":    choice(&run, "always", "manual"),
+		"use":     text(&p.Use),
+		"line":    text(&p.Line),
+		"camera":  text(&camera),
+		"cameras": texts(&p.Cameras),
+		"params":  pairs(&p.Params),
+		"run":     choice(&run, "always", "manual"),
 	}); err != nil {
 		return err
 	}
@@ -104,26 +101,6 @@ func (p *PipelineConfig) decode(n *yaml.Node, key string) error {
 		p.Cameras = []string{camera}
 	}
 	p.Always = run != "manual"
-	return nil
-}
-
-func (p *PipelineConfig) decodeParams(n *yaml.Node, key string) error {
-	if n.Kind != yaml.MappingNode {
-		return wrong(n, key, "must be a mapping (name: value)")
-	}
-	p.Params = map[string]string{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		at := key + "." + k.Value
-		if _, twice := p.Params[k.Value]; twice {
-			return wrong(k, at, "is there twice")
-		}
-		var s string
-		if err := text(&s)(v, at); err != nil {
-			return err
-		}
-		p.Params[k.Value] = s
-	}
 	return nil
 }
 

@@ -61,11 +61,8 @@ func (r *RecordConfig) decode(n *yaml.Node, key string) error {
 		}),
 		"pre-roll":  duration(&r.PreRoll, 0, mostPreRoll),
 		"post-roll": duration(&r.PostRoll, 0, mostPostRoll),
-		"events-of": items(func(n *yaml.Node, key string) error {
-			r.EventsOf = append(r.EventsOf, "")
-			return text(&r.EventsOf[len(r.EventsOf)-1])(n, key)
-		}),
-		"messages": boolean(&r.Messages),
+		"events-of": texts(&r.EventsOf),
+		"messages":  boolean(&r.Messages),
 	}); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/xp2p/xp2p/control"
 	"github.com/xp2p/xp2p/nvr"
+	"github.com/xp2p/xp2p/nvr/hooks"
 )
 
 func newNVRCommand() *cobra.Command {
@@ -85,7 +86,8 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.Close()) }()
+	hooked := hooks.Start(n.Subscribe(), cfg.Hooks, log)
+	defer func() { err = errors.Join(err, n.Close(), hooked.Close()) }()
 	set, err := newPipelineSet(jobs, n, log)
 	if err != nil {
 		return badArgument(err)
