@@ -229,12 +229,12 @@ func (c *committer) syncSegment(seg *segment) error {
 // run when this is its first.
 func (s *storage) insertRows(seg *segment, m mark, state int) (err error) {
 	if seg.run.id == 0 {
-		if seg.run.id, err = s.index.insertRun(seg.camera.id, seg.start); err != nil {
+		if seg.run.id, err = insertRun(s.index.w, seg.camera.id, seg.start); err != nil {
 			return err
 		}
 	}
 	row := seg.row(m, state)
-	seg.id, err = s.index.insertSegment(&row)
+	seg.id, err = insertSegment(s.index.w, &row)
 	return err
 }
 

@@ -113,8 +113,8 @@ type runRow struct {
 	id int64 // 0: none yet
 }
 
-func (x *index) insertRun(camera int64, start time.Time) (id int64, err error) {
-	err = x.w.QueryRow("INSERT INTO run(camera,start) VALUES(?,?) RETURNING id", camera, start.UnixMilli()).Scan(&id)
+func insertRun(q querier, camera int64, start time.Time) (id int64, err error) {
+	err = q.QueryRow("INSERT INTO run(camera,start) VALUES(?,?) RETURNING id", camera, start.UnixMilli()).Scan(&id)
 	return id, err
 }
 
@@ -136,8 +136,8 @@ type segmentRow struct {
 	gops            []GOP
 }
 
-func (x *index) insertSegment(s *segmentRow) (id int64, err error) {
-	err = x.w.QueryRow(`INSERT INTO segment(camera,run,path,start,end,duration,bytes,state,tracks,gops)
+func insertSegment(q querier, s *segmentRow) (id int64, err error) {
+	err = q.QueryRow(`INSERT INTO segment(camera,run,path,start,end,duration,bytes,state,tracks,gops)
 		VALUES(?,?,?,?,?,?,?,?,?,?) RETURNING id`, s.camera, s.run, s.path, s.start.UnixMilli(), s.end.UnixMilli(),
 		ticks(s.duration), s.bytes, s.state, s.tracks, encodeGOPs(s.gops, s.start)).Scan(&id)
 	return id, err
@@ -213,71 +213,88 @@ func scanSegment(rows *sql.Rows, extra ...any) (segmentRow, error) {
 	return s, nil
 }
 
-// The parameters of both: from, to, camera, count. A segment is at most an hour or so
-// long, so an index on start can be used; an endless one (no key picture ever) is the
-// exception that "end" still finds.
+// The parameters of both: from, to, camera, count. Segments of one camera follow one
+// another and overlap at most where it was connected again, or the host's clock was set
+// back; gaps overlap nothing. So the index on start is read from 64 of them before the
+// interval on.
 const (
-	segmentsOfAll = `SELECT ` + segmentColumns + `, c.name FROM segment s JOIN camera c ON c.id=s.camera
-		WHERE s.state<>2 AND s.start<?2 AND s.end>?1 AND ?3='' ORDER BY s.start, s.id LIMIT ?4`
-
-	// Segments of one camera follow one another and overlap at most where it was connected
-	// again, so the index is read from 64 of them before the interval on.
-	segmentsOfOne = `SELECT ` + segmentColumns + `, ?3 FROM segment s
-		WHERE s.camera=(SELECT id FROM camera WHERE name=?3) AND s.state<>2 AND s.start<?2 AND s.end>?1
-		AND s.start>=coalesce((SELECT p.start FROM segment p WHERE p.camera=(SELECT id FROM camera WHERE name=?3)
-			AND p.start<=?1 ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62)
+	segmentsOf = `SELECT ` + segmentColumns + ` FROM segment s
+		WHERE s.camera=?3 AND s.state<>2 AND s.start<?2 AND s.end>?1
+		AND s.start>=coalesce((SELECT p.start FROM segment p WHERE p.camera=?3 AND p.start<=?1
+			ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62)
 		ORDER BY s.start, s.id LIMIT ?4`
+
+	gapsOf = `SELECT g.start, g.end, g.cause FROM gap g
+		WHERE g.camera=?3 AND g.start<?2 AND (g.end IS NULL OR g.end>?1)
+		AND (g.end IS NULL OR g.start>=coalesce((SELECT p.start FROM gap p WHERE p.camera=?3 AND p.start<=?1
+			ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62))
+		ORDER BY g.start, g.id`
 )
 
-// segments calls f for the first n segments (noLimit: for all) that overlap [from, to)
-// (zero: unbounded) of a camera ("": all), in the order of their start.
-func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s segmentRow) error) error {
-	lo, hi := bounds(from, to)
-	query := segmentsOfAll
-	if camera != "" {
-		query = segmentsOfOne
-	}
-	rows, err := x.r.QueryContext(ctx, query, lo, hi, camera, n)
+// each calls f for the row of a camera ("": of every one).
+func (x *index) each(ctx context.Context, camera string, f func(id int64, name string) error) error {
+	known, err := x.cameras()
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		s, err := scanSegment(rows, &name)
+	for id, name := range known {
+		if camera == "" || camera == name {
+			if err := f(id, name); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// segments calls f for the first n segments (noLimit: for all) of each camera meant (""
+// means all) that overlap [from, to) (zero: unbounded), camera by camera in the order of
+// their start.
+func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s segmentRow) error) error {
+	lo, hi := bounds(from, to)
+	return x.each(ctx, camera, func(id int64, name string) error {
+		rows, err := x.r.QueryContext(ctx, segmentsOf, lo, hi, id, n)
 		if err != nil {
 			return err
 		}
-		if err := f(name, s); err != nil {
-			return err
+		defer rows.Close()
+		for rows.Next() {
+			s, err := scanSegment(rows)
+			if err != nil {
+				return err
+			}
+			if err := f(name, s); err != nil {
+				return err
+			}
 		}
-	}
-	return rows.Err()
+		return rows.Err()
+	})
 }
 
 // gaps is the same for the ledger.
 func (x *index) gaps(ctx context.Context, camera string, from, to time.Time, f func(Gap)) error {
 	lo, hi := bounds(from, to)
-	rows, err := x.r.QueryContext(ctx, `SELECT c.name, g.start, g.end, g.cause FROM gap g JOIN camera c ON c.id=g.camera
-		WHERE g.start<?2 AND (g.end IS NULL OR g.end>?1) AND (?3='' OR c.name=?3) ORDER BY g.start, g.id`, lo, hi, camera)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var g Gap
-		var start int64
-		var end sql.NullInt64
-		if err := rows.Scan(&g.Camera, &start, &end, &g.Cause); err != nil {
+	return x.each(ctx, camera, func(id int64, name string) error {
+		rows, err := x.r.QueryContext(ctx, gapsOf, lo, hi, id)
+		if err != nil {
 			return err
 		}
-		g.From = time.UnixMilli(start)
-		if end.Valid {
-			g.To = time.UnixMilli(end.Int64)
+		defer rows.Close()
+		for rows.Next() {
+			g := Gap{Camera: name}
+			var start int64
+			var end sql.NullInt64
+			if err := rows.Scan(&start, &end, &g.Cause); err != nil {
+				return err
+			}
+			g.From = time.UnixMilli(start)
+			if end.Valid {
+				g.To = time.UnixMilli(end.Int64)
+			}
+			f(g)
 		}
-		f(g)
-	}
-	return rows.Err()
+		return rows.Err()
+	})
 }
 
 func bounds(from, to time.Time) (lo, hi int64) {

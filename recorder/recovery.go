@@ -255,7 +255,7 @@ func (s *storage) adopt(name string) error {
 		return err
 	}
 	s.tally.named(row.camera, camera)
-	if row.run, err = s.index.insertRun(row.camera, row.start); err != nil {
+	if row.run, err = insertRun(s.index.w, row.camera, row.start); err != nil {
 		return err
 	}
 	for i, t := range f.Tracks {
@@ -264,7 +264,7 @@ func (s *storage) adopt(name string) error {
 		}
 		row.tracks += t.Entry
 	}
-	if _, err = s.index.insertSegment(&row); err != nil {
+	if _, err = insertSegment(s.index.w, &row); err != nil {
 		return err
 	}
 	s.tally.add(row.camera, row.start, row.end, row.bytes)

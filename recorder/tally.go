@@ -25,7 +25,6 @@ type tally struct {
 type cameraTally struct {
 	name  string
 	bytes int64
-	count int64
 	spans []span // what is covered; in order, neither touching nor overlapping
 	slots []slot // in order
 }
@@ -69,7 +68,12 @@ func (t *tally) change(camera, from, to, bytes, n int64) {
 	defer t.mu.Unlock()
 	c := t.camera(camera)
 	t.bytes, t.count = t.bytes+bytes, t.count+n
-	c.bytes, c.count = c.bytes+bytes, c.count+n
+	c.bytes += bytes
+	c.change(from, to, bytes, n)
+}
+
+// change adds (n is 1) or removes (n is -1, bytes negative) a segment.
+func (c *cameraTally) change(from, to, bytes, n int64) {
 	if n > 0 {
 		c.spans = cover(c.spans, span{from, to})
 	} else {
@@ -146,12 +150,22 @@ func clipped(spans []span, lo, hi int64) []span {
 
 // sum is the bytes of the slots of [lo, hi).
 func (c *cameraTally) sum(lo, hi int64) (bytes int64) {
-	first := floorDiv(lo, slotLength)
-	i := sort.Search(len(c.slots), func(i int) bool { return c.slots[i].at >= first })
-	for ; i < len(c.slots) && c.slots[i].at*slotLength < hi; i++ {
-		bytes += c.slots[i].bytes
+	for _, s := range c.within(lo, hi) {
+		bytes += s.bytes
 	}
 	return bytes
+}
+
+// within are the slots that [lo, hi) touches.
+func (c *cameraTally) within(lo, hi int64) []slot {
+	place := func(ms int64) int {
+		return sort.Search(len(c.slots), func(i int) bool { return c.slots[i].at >= floorDiv(ms, slotLength) })
+	}
+	i, j := place(lo), place(hi-1)
+	if j < len(c.slots) && c.slots[j].at == floorDiv(hi-1, slotLength) {
+		j++
+	}
+	return c.slots[i:max(i, j)]
 }
 
 // names are the cameras that are known.
