@@ -46,13 +46,16 @@ func encodeGOPs(gops []GOP, start time.Time) []byte {
 	return b
 }
 
+// leastGOP is about how many bytes a key picture takes in the table.
+const leastGOP = 9
+
 var errGOPs = errors.New("recorder: malformed table of key pictures")
 
 func decodeGOPs(b []byte, start time.Time) ([]GOP, error) {
 	if len(b) == 0 || b[0] != gopVersion {
 		return nil, errGOPs
 	}
-	var gops []GOP
+	gops := make([]GOP, 0, len(b)/leastGOP)
 	var part, media int64
 	wall := start.UnixMilli()
 	for b = b[1:]; len(b) > 0; {
