@@ -242,6 +242,11 @@ func recorded(t testing.TB, segment time.Duration, takes ...take) (a *recorder.A
 	if err != nil {
 		t.Fatal(err)
 	}
+	flush := func() {
+		if err := a.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var run *recorder.Run
 	for _, k := range takes {
 		if run != nil {
@@ -258,13 +263,11 @@ func recorded(t testing.TB, segment time.Duration, takes ...take) (a *recorder.A
 			if err := run.Write(&list[i]); err != nil {
 				t.Fatal(err)
 			}
+			if i%500 == 499 {
+				flush() // no more than may wait for a disk
+			}
 		}
 		clock.add(k.pause)
-	}
-	flush := func() {
-		if err := a.Flush(context.Background()); err != nil {
-			t.Fatal(err)
-		}
 	}
 	flush()
 	return a, clock, func() { run.Close(recorder.CauseLink); flush() }

@@ -65,7 +65,7 @@ func (s *Server) hlsTimeline(w http.ResponseWriter, r *http.Request) (*timeline,
 func (s *Server) getPlaylist(w http.ResponseWriter, r *http.Request) {
 	if t, _, ok := s.hlsTimeline(w, r); ok {
 		w.Header().Set("Content-Type", playlistType)
-		w.Write(t.appendPlaylist(make([]byte, 0, 64<<10)))
+		w.Write(t.appendPlaylist(make([]byte, 0, t.sizeOfPlaylist())))
 	}
 }
 
@@ -75,7 +75,7 @@ func (s *Server) getMultivariant(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	h, err := s.heads.get(&t.shares[0].seg)
+	h, err := s.heads.get(t.shares[0].seg)
 	if err != nil {
 		s.failFile(w, err)
 		return

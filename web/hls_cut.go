@@ -41,7 +41,7 @@ func cut(seg *recorder.Segment, gops []recorder.GOP, tail bool) []piece {
 	if len(gops) == 0 {
 		return nil
 	}
-	var list []piece
+	list := make([]piece, 0, 2+int(seg.Duration/pieceLength))
 	begin := &gops[0]
 	for i := 1; i < len(gops); i++ {
 		g := &gops[i]

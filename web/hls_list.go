@@ -27,7 +27,7 @@ const (
 
 // share is a file's share in a playlist.
 type share struct {
-	seg    recorder.Segment
+	seg    *recorder.Segment
 	pieces []piece
 	shift  int64 // from media time in the file to the playlist's clock, 1/90000 s
 	broken bool  // it does not go on where the share before it ended
@@ -48,11 +48,11 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 	if end := from.Add(maxPlaylist); to.IsZero() || to.After(end) {
 		to = end
 	}
-	t := &timeline{live: to.After(now), from: from}
 	segs, err := s.cfg.Recordings.List(ctx, camera, from, to)
 	if err != nil {
 		return nil, err
 	}
+	t := &timeline{live: to.After(now), from: from, shares: make([]share, 0, len(segs))}
 	silent := false
 	scanned := 0
 	pos := int64(timelineStart)
@@ -73,7 +73,7 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 			}
 		}
 		all := cut(seg, gops, !t.live)
-		sh := share{seg: *seg, broken: prev != nil && !follows(prev, seg)}
+		sh := share{seg: seg, broken: prev != nil && !follows(prev, seg)}
 		for j := range all {
 			p := &all[j]
 			switch {
@@ -84,6 +84,7 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 				continue
 			}
 			if len(sh.pieces) == 0 {
+				sh.pieces = make([]piece, 0, len(all))
 				sh.shift = pos - ticks(p.start)
 				sh.broken = sh.broken || prev != nil && j > 0
 			}
@@ -112,6 +113,15 @@ func follows(a, b *recorder.Segment) bool {
 
 // ticks is a time in 1/90000 s.
 func ticks(d time.Duration) int64 { return int64(d/time.Microsecond) * 9 / 100 }
+
+// sizeOfPlaylist is about how many bytes the playlist will have.
+func (t *timeline) sizeOfPlaylist() int {
+	n := 1 << 10
+	for i := range t.shares {
+		n += 160 + 88*len(t.shares[i].pieces)
+	}
+	return n
+}
 
 // appendPlaylist appends the media playlist (RFC 8216 §4.3; the draft of its second
 // edition where that is stricter). EXT-X-MAP comes with every file, since only a look into
@@ -149,7 +159,7 @@ func (t *timeline) appendPlaylist(b []byte) []byte {
 }
 
 func (sh *share) append(b []byte) []byte {
-	name := segmentName(&sh.seg)
+	name := segmentName(sh.seg)
 	if sh.broken {
 		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 	}
