@@ -42,6 +42,8 @@ type Recordings interface {
 	List(ctx context.Context, camera string, from, to time.Time) ([]recorder.Segment, error)
 	Gaps(ctx context.Context, camera string, from, to time.Time) ([]recorder.Gap, error)
 	Status(ctx context.Context) ([]recorder.StorageStatus, error)
+	Overview
+	Locks
 }
 
 // Pipelines is what the pipeline methods act on: those of the configuration.

@@ -35,6 +35,7 @@ func (s *Server) methods(c *conn) handler.Map {
 		"events.subscribe": method(c.subscribe),
 	}
 	s.addCameraMethods(m)
+	s.addRecordMethods(m)
 	m["talk.play"] = method(s.talkPlay)
 	if s.cfg.Reload != nil {
 		m["config.reload"] = method(s.configReload)
