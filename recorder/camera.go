@@ -76,6 +76,16 @@ func (c *CameraRecorder) begin() error {
 		return fmt.Errorf("index: %w", err)
 	}
 	switch {
+	case open != nil && end.After(open.From):
+		// Parts became durable behind the gap, and then its end did not.
+		first, err := c.storage.index.firstBehind(id, open.From)
+		if err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+		c.ledger.covered, c.ledger.open = open.From, open
+		c.ledger.end(first)
+		c.ledger.covered = end
+		c.ledger.mark(CauseCrash, end)
 	case open != nil:
 		c.ledger.covered, c.ledger.open = open.From, open
 	case known && !end.IsZero():

@@ -197,6 +197,16 @@ func (x *index) explained(camera int64) (end time.Time, open *Gap, err error) {
 	return end, &o, err
 }
 
+// firstBehind is where the first segment of a camera begins that ends behind a time.
+func (x *index) firstBehind(camera int64, at time.Time) (time.Time, error) {
+	var ms sql.NullInt64
+	err := x.w.QueryRow("SELECT min(start) FROM segment WHERE camera=? AND end>?", camera, at.UnixMilli()).Scan(&ms)
+	if !ms.Valid {
+		return at, err
+	}
+	return time.UnixMilli(ms.Int64), err
+}
+
 const segmentColumns = "s.id, s.camera, s.run, s.path, s.start, s.end, s.duration, s.bytes, s.state, s.tracks, s.gops"
 
 func scanSegment(rows *sql.Rows, extra ...any) (segmentRow, error) {
