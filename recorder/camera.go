@@ -77,6 +77,16 @@ func (c *CameraRecorder) begin() error {
 		return fmt.Errorf("index: %w", err)
 	}
 	switch {
+	case open != nil && end.After(open.From):
+		// Parts became durable behind the gap, and then its end did not.
+		first, err := c.storage.index.firstBehind(id, open.From)
+		if err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+		c.ledger.covered, c.ledger.open = open.From, open
+		c.ledger.end(first)
+		c.ledger.covered = end
+		c.ledger.mark(CauseCrash, end)
 	case open != nil:
 		c.ledger.covered, c.ledger.open = open.From, open
 	case known && !end.IsZero():
@@ -244,7 +254,7 @@ func (s *storage) saveLedger(c *CameraRecorder) {
 	for len(l.unsaved) > 0 {
 		g := l.unsaved[0]
 		fresh := g.id == 0
-		if err := s.index.saveGap(l.camera, g); err != nil {
+		if err := saveGap(s.index.w, l.camera, g); err != nil {
 			s.archive.log.Error("write ledger", "camera", c.name, "error", err)
 			s.failed(err)
 			return

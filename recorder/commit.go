@@ -315,7 +315,7 @@ func (s *storage) payRows() {
 		var err error
 		if seg.id != 0 {
 			row := seg.row(seg.synced, stateDone)
-			err = s.index.finishSegment(&row)
+			err = finishSegment(s.index.w, &row)
 		} else {
 			err = s.insertRows(seg, seg.synced, stateDone)
 		}

@@ -181,15 +181,19 @@ func TestStorageHangs(t *testing.T) {
 	agree(t, dir, segs)
 }
 
+// seedsVariable asks TestEveryInstantIsExplained for that many stories.
+const seedsVariable = "XP2P_TEST_SEEDS"
+
 // Whatever happens, segments and gaps together cover the time a camera was wanted.
 func TestEveryInstantIsExplained(t *testing.T) {
 	list0 := media(t, testmedia.H264AAC, 2, testmedia.Options{GOP: 12})
-	for seed := range int64(12) {
+	for seed := range int64(testCount(t, seedsVariable, 12)) {
 		rng := rand.New(rand.NewSource(seed))
 		ffs := &faultFS{}
 		clock := newSimulated()
 		dir := t.TempDir()
-		cfg := Config{Storages: []StorageConfig{{Dir: dir, Segment: 3 * time.Second}}, Now: clock.now, FS: ffs, settle: time.Duration(rng.Intn(2)*400-1) * time.Millisecond}
+		set := false // the host's clock was, so wall-clock time may be there twice
+		cfg := Config{Storages: []StorageConfig{{Dir: dir, Segment: 3 * time.Second}}, Now: clock.now, elapsed: clock.elapsed, FS: ffs, settle: time.Duration(rng.Intn(2)*400-1) * time.Millisecond}
 		if cfg.settle < 0 {
 			cfg.settle = -1
 		}
@@ -199,7 +203,7 @@ func TestEveryInstantIsExplained(t *testing.T) {
 		r := cam.StartRun()
 		at := time.Duration(0)
 		for range 40 {
-			switch rng.Intn(9) {
+			switch rng.Intn(11) {
 			case 0:
 				r.Close([]Cause{CauseLink, CauseCamera}[rng.Intn(2)])
 				clock.add(time.Duration(rng.Intn(5000)) * time.Millisecond)
@@ -230,6 +234,20 @@ func TestEveryInstantIsExplained(t *testing.T) {
 				a = openArchive(t, cfg)
 				cam = camera(t, a, "cam")
 				r, at = cam.StartRun(), 0
+			case 8: // killed and started again
+				ffs.set(nil, nil, nil)
+				flush(t, a) // the index is copied between two commits
+				left := filepath.Join(t.TempDir(), "left")
+				newCrashFS(seed).leave(t, dir, left, false)
+				a.Close()
+				clock.add(time.Duration(rng.Intn(5000)) * time.Millisecond)
+				dir, cfg.Storages[0].Dir = left, left
+				a = openArchive(t, cfg)
+				cam = camera(t, a, "cam")
+				r, at = cam.StartRun(), 0
+			case 9: // the host's clock is set
+				clock.set(time.Duration(rng.Intn(20000)-10000) * time.Millisecond)
+				set = true
 			}
 			play(t, r, clock, shifted(list0, at))
 			at += 2 * time.Second
@@ -239,7 +257,10 @@ func TestEveryInstantIsExplained(t *testing.T) {
 		clock.add(2 * retryMost)
 		r.Close(CauseLink)
 		flush(t, a)
-		explained(t, a, "cam", wanted, clock.now())
+		covers(t, a, "cam", wanted, clock.now())
+		if !set {
+			apart(t, a, "cam")
+		}
 		agree(t, dir, list(t, a, "cam"))
 		a.Close()
 		if t.Failed() {

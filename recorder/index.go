@@ -119,8 +119,8 @@ func insertRun(q querier, camera int64, start time.Time) (id int64, err error) {
 }
 
 // endRun ends a run where its last segment does.
-func (x *index) endRun(id int64, cause Cause) error {
-	_, err := x.w.Exec("UPDATE run SET end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start), cause=? WHERE id=?", string(cause), id)
+func endRun(q querier, id int64, cause Cause) error {
+	_, err := q.Exec("UPDATE run SET end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start), cause=? WHERE id=?", string(cause), id)
 	return err
 }
 
@@ -143,19 +143,19 @@ func insertSegment(q querier, s *segmentRow) (id int64, err error) {
 	return id, err
 }
 
-func (x *index) finishSegment(s *segmentRow) error {
-	_, err := x.w.Exec("UPDATE segment SET end=?, duration=?, bytes=?, state=?, gops=? WHERE id=?",
-		s.end.UnixMilli(), ticks(s.duration), s.bytes, s.state, encodeGOPs(s.gops, s.start), s.id)
+func finishSegment(q querier, s *segmentRow) error {
+	_, err := q.Exec("UPDATE segment SET start=?, end=?, duration=?, bytes=?, state=?, gops=? WHERE id=?",
+		s.start.UnixMilli(), s.end.UnixMilli(), ticks(s.duration), s.bytes, s.state, encodeGOPs(s.gops, s.start), s.id)
 	return err
 }
 
-func (x *index) deleteSegment(id int64) error {
-	_, err := x.w.Exec("DELETE FROM segment WHERE id=?", id)
+func deleteSegment(q querier, id int64) error {
+	_, err := q.Exec("DELETE FROM segment WHERE id=?", id)
 	return err
 }
 
 // saveGap writes g's row, or removes it when it turned out to have no length.
-func (x *index) saveGap(camera int64, g *Gap) (err error) {
+func saveGap(q querier, camera int64, g *Gap) (err error) {
 	var end any
 	if !g.To.IsZero() {
 		end = g.To.UnixMilli()
@@ -163,12 +163,12 @@ func (x *index) saveGap(camera int64, g *Gap) (err error) {
 	switch {
 	case g.void && g.id == 0:
 	case g.void:
-		_, err = x.w.Exec("DELETE FROM gap WHERE id=?", g.id)
+		_, err = q.Exec("DELETE FROM gap WHERE id=?", g.id)
 	case g.id == 0:
-		err = x.w.QueryRow("INSERT INTO gap(camera,start,end,cause) VALUES(?,?,?,?) RETURNING id",
+		err = q.QueryRow("INSERT INTO gap(camera,start,end,cause) VALUES(?,?,?,?) RETURNING id",
 			camera, g.From.UnixMilli(), end, string(g.Cause)).Scan(&g.id)
 	default:
-		_, err = x.w.Exec("UPDATE gap SET start=?, end=?, cause=? WHERE id=?", g.From.UnixMilli(), end, string(g.Cause), g.id)
+		_, err = q.Exec("UPDATE gap SET start=?, end=?, cause=? WHERE id=?", g.From.UnixMilli(), end, string(g.Cause), g.id)
 	}
 	return err
 }
@@ -177,7 +177,9 @@ func (x *index) saveGap(camera int64, g *Gap) (err error) {
 // camera (zero: nothing), and its open gap if there is one.
 func (x *index) explained(camera int64) (end time.Time, open *Gap, err error) {
 	var s, g sql.NullInt64
-	err = x.w.QueryRow(`SELECT (SELECT max(end) FROM segment WHERE camera=?1), (SELECT max(end) FROM gap WHERE camera=?1)`, camera).Scan(&s, &g)
+	// Both follow one another, so the end of all is that of one of the last that began.
+	err = x.w.QueryRow(`SELECT (SELECT max(end) FROM (SELECT end FROM segment WHERE camera=?1 ORDER BY start DESC LIMIT 1000)),
+		(SELECT max(end) FROM (SELECT end FROM gap WHERE camera=?1 ORDER BY start DESC LIMIT 1000))`, camera).Scan(&s, &g)
 	if err != nil {
 		return end, nil, err
 	}
@@ -193,6 +195,16 @@ func (x *index) explained(camera int64) (end time.Time, open *Gap, err error) {
 	}
 	o.From, o.Cause = time.UnixMilli(from), Cause(cause)
 	return end, &o, err
+}
+
+// firstBehind is where the first segment of a camera begins that ends behind a time.
+func (x *index) firstBehind(camera int64, at time.Time) (time.Time, error) {
+	var ms sql.NullInt64
+	err := x.w.QueryRow("SELECT min(start) FROM segment WHERE camera=? AND end>?", camera, at.UnixMilli()).Scan(&ms)
+	if !ms.Valid {
+		return at, err
+	}
+	return time.UnixMilli(ms.Int64), err
 }
 
 const segmentColumns = "s.id, s.camera, s.run, s.path, s.start, s.end, s.duration, s.bytes, s.state, s.tracks, s.gops"

@@ -17,10 +17,9 @@ import (
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
 
-// stills are n pictures, step apart, each of which decodes by itself.
-func stills(t testing.TB, n int, step time.Duration) []demux.Unit {
-	var config, key *demux.Unit
-	list := media(t, testmedia.H264, 1, testmedia.Options{GOP: 25})
+// still is a decoder's configuration and a picture that decodes by itself.
+func still(t testing.TB, o testmedia.Options) (config, key *demux.Unit) {
+	list := media(t, testmedia.H264, 1, o)
 	for i := range list {
 		u := &list[i]
 		switch {
@@ -31,11 +30,17 @@ func stills(t testing.TB, n int, step time.Duration) []demux.Unit {
 			key = u
 		}
 	}
+	config.DTS, key.DTS, key.CTS = 0, 0, 0
+	return config, key
+}
+
+// stills are n pictures, step apart, each of which decodes by itself.
+func stills(t testing.TB, n int, step time.Duration) []demux.Unit {
+	config, key := still(t, testmedia.Options{GOP: 25})
 	out := []demux.Unit{*config}
-	out[0].DTS = 0
 	for i := range n {
 		u := *key
-		u.DTS, u.CTS = time.Duration(i)*step, 0
+		u.DTS = time.Duration(i) * step
 		out = append(out, u)
 	}
 	return out

@@ -488,7 +488,7 @@ func (r *Run) breakOff(cause Cause) {
 	s.queue.push(job{of: c, do: func() {
 		c.ledger.mark(cause, now)
 		if began && row.id != 0 {
-			if err := s.index.endRun(row.id, cause); err != nil {
+			if err := endRun(s.index.w, row.id, cause); err != nil {
 				s.archive.log.Error("end run in the index", "camera", c.name, "error", err)
 			}
 		}
