@@ -20,6 +20,7 @@ type Overview interface {
 	Totals(camera string, from, to time.Time) []recorder.Total
 	Days(camera string, from, to time.Time, zone *time.Location) []recorder.DayTotal
 	Forecast(ctx context.Context) ([]recorder.Forecast, error)
+	Events(ctx context.Context, camera string, from, to time.Time, n int) ([]recorder.Event, error)
 }
 
 // Locks protects recordings from removal.
@@ -35,6 +36,7 @@ func (s *Server) addRecordMethods(m handler.Map) {
 	m["record.totals"] = method(s.recordTotals)
 	m["record.days"] = method(s.recordDays)
 	m["record.forecast"] = method(s.recordForecast)
+	m["record.events"] = method(s.recordEvents)
 	m["record.lock"] = method(s.recordLock)
 	m["record.unlock"] = method(s.recordUnlock)
 	m["record.locks"] = method(s.recordLocks)
@@ -151,6 +153,24 @@ func (s *Server) recordForecast(ctx context.Context, _ none) ([]forecastEntry, e
 		list[i] = forecastEntry{f, f.Measured.Seconds(), f.Holds.Seconds()}
 	}
 	return list, err
+}
+
+type eventsParams struct {
+	Camera string  `json:"camera"`
+	From   instant `json:"from"`
+	To     instant `json:"to"`
+	Last   int     `json:"last"` // how many at most; 0: maxList
+}
+
+func (s *Server) recordEvents(ctx context.Context, p eventsParams) ([]recorder.Event, error) {
+	if p.Last == 0 {
+		p.Last = maxList
+	}
+	if p.Last < 0 || p.Last > maxList {
+		return nil, &session.Error{Op: "record.events", Code: session.BadArgument, Err: fmt.Errorf("last is from 1 to %d", maxList)}
+	}
+	list, err := s.cfg.Recordings.Events(ctx, p.Camera, p.From.Time, p.To.Time, p.Last)
+	return notNull(list), err
 }
 
 type lockParams struct {

@@ -94,9 +94,11 @@ func (n *NVR) happened(op, camera, kind string, until time.Time, ends bool) erro
 	if kind == "" || len(kind) > maxKind {
 		return bad(fmt.Errorf("the kind of an event has 1 to %d characters", maxKind))
 	}
-	if _, err := n.find(op, camera); err != nil {
+	at, err := n.find(op, camera)
+	if err != nil {
 		return err
 	}
+	at.rec.Event(kind, time.Now(), until, ends)
 	for _, c := range n.all() {
 		c.mu.Lock()
 		cfg := &c.demand.cfg

@@ -110,6 +110,10 @@ func TestEventWithPreRoll(t *testing.T) {
 		return len(list) >= 2 && !list[len(list)-1].Open
 	})
 	exact(t, n, "gate", recorder.CauseConfig, recorder.CauseCamera, recorder.CauseLink)
+	events, err := n.Archive().Events(t.Context(), "gate", time.Time{}, time.Time{}, 10)
+	if err != nil || len(events) != 2 || events[0].Kind != "doorbell" || events[1].Kind != "alarm" || events[1].To.After(time.Now()) {
+		t.Errorf("%+v %v", events, err)
+	}
 }
 
 // Without a pre-roll there is no connection until something is wanted.

@@ -80,6 +80,9 @@ func (s *storage) sweepCameras(budget *int) error {
 	}
 	trusted := s.clock.trusted()
 	for id, name := range s.tally.names() {
+		if err := s.sweepEvents(id); err != nil {
+			return err
+		}
 		r := s.retention(name)
 		if r.MaxAge > 0 && trusted {
 			limit := now.Add(-r.MaxAge).UnixMilli()

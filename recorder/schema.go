@@ -12,7 +12,7 @@ import (
 )
 
 // indexVersion is PRAGMA user_version of the schema that steps lead to.
-const indexVersion = 2
+const indexVersion = 3
 
 // steps bring an index from version i to i+1; a new one takes all of them. What
 // is here was shipped and is not changed any more.
@@ -63,6 +63,16 @@ CREATE TABLE lock (
 ) WITHOUT ROWID;
 CREATE INDEX segment_oldest ON segment(start); -- what goes first
 CREATE INDEX segment_run ON segment(run, end); -- where a run ends, whether one is empty
+`, `
+CREATE TABLE event (
+	id     INTEGER PRIMARY KEY,
+	camera INTEGER NOT NULL REFERENCES camera(id),
+	kind   TEXT NOT NULL,
+	start  INTEGER NOT NULL,
+	end    INTEGER NOT NULL
+);
+CREATE INDEX event_time ON event(camera, start);
+CREATE INDEX event_kind ON event(camera, kind, start);
 `}
 
 var errIndexNewer = errors.New("the index was written by a newer version of this program")
