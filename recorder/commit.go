@@ -81,6 +81,9 @@ func (c *committer) writePart(p *part) error {
 		if err := c.health.rest(c.archive.cfg.Now()); err != nil {
 			return err
 		}
+		if err := c.present(); err != nil {
+			return err
+		}
 		budget := sweepMost
 		if err := c.makeRoom(&budget); err != nil {
 			return err
@@ -179,6 +182,10 @@ func (c *committer) syncCamera(cam *CameraRecorder) {
 // sync that fails means that what was written since the last one is lost: the kernel may
 // have dropped it, so it is neither retried nor believed.
 func (c *committer) sync(of func(*segment) bool) {
+	if len(c.dirty) == 0 {
+		return
+	}
+	gone := c.present()
 	left := c.dirty[:0]
 	for i, seg := range c.dirty {
 		c.dirty[i] = nil
@@ -190,7 +197,11 @@ func (c *committer) sync(of func(*segment) bool) {
 		if seg.failed.Load() {
 			continue
 		}
-		if err := c.syncSegment(seg); err != nil {
+		err := gone
+		if err == nil {
+			err = c.syncSegment(seg)
+		}
+		if err != nil {
 			c.fail(seg, fmt.Errorf("sync: %w", err))
 			continue
 		}

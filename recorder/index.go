@@ -31,7 +31,8 @@ func openIndex(file string) (*index, error) {
 		q := url.Values{"_pragma": append(pragmas, "busy_timeout(5000)", "cache_size(-512)")}
 		return sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+q.Encode())
 	}
-	w, err := open("journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)")
+	// 256 pages are 1 MiB: what the log takes beside the index on a disk that is full.
+	w, err := open("journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(256)")
 	if err != nil {
 		return nil, err
 	}

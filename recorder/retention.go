@@ -246,10 +246,8 @@ func (s *storage) dropRows() error {
 
 // removeDay removes a day's directory that became empty.
 func (s *storage) removeDay(dir string) {
-	if entries, err := s.fs.ReadDir(dir); err == nil && len(entries) == 0 {
-		if s.fs.Remove(dir) == nil {
-			s.fs.SyncDir(filepath.Dir(dir)) // one that comes back empty does no harm
-		}
+	if s.fs.Remove(dir) == nil { // one that is not empty stays
+		s.fs.SyncDir(filepath.Dir(dir)) // and one that comes back empty does no harm
 	}
 }
 

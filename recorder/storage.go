@@ -127,6 +127,22 @@ func (s *storage) identify() error {
 	return nil
 }
 
+// present says whether the directory is still the one that was opened: a disk that is
+// gone must not be recorded beside, nor another one that came into its place.
+func (s *storage) present() error {
+	now, err := os.Stat(filepath.Join(s.Dir, identityName))
+	if err == nil {
+		var opened os.FileInfo
+		if opened, err = s.lock.Stat(); err == nil && os.SameFile(now, opened) {
+			return nil
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("storage %s is gone, or another one is in its place: is its disk mounted?", s.Dir)
+}
+
 func createIdentity(dir string) (*os.File, error) {
 	var id [8]byte
 	rand.Read(id[:])
