@@ -3,12 +3,14 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/xp2p/xp2p/internal/version"
+	"github.com/xp2p/xp2p/nvr"
 	"github.com/xp2p/xp2p/recorder"
 )
 
@@ -29,14 +31,49 @@ func (s *Server) getSystem(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, system{version.Version, time.Now(), storages, s.thumbs != nil})
 }
 
-func (s *Server) getCameras(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, s.cfg.Cameras.Cameras())
+// shownCamera is a camera's state, and what it sends as far as it was recorded lately:
+// "h264 1920x1080, aac 44100x2". A player must know it before it asks for a stream.
+type shownCamera struct {
+	nvr.CameraStatus
+	Tracks string `json:"tracks,omitempty"`
+}
+
+// lately is how far back recordings say what a camera sends.
+const lately = 10 * time.Minute
+
+func (s *Server) show(ctx context.Context, c nvr.CameraStatus) (shownCamera, error) {
+	now := time.Now()
+	segs, err := s.cfg.Recordings.List(ctx, c.Name, now.Add(-lately), now.Add(lately))
+	if err != nil || len(segs) == 0 {
+		return shownCamera{c, ""}, err
+	}
+	return shownCamera{c, segs[len(segs)-1].Tracks}, nil
+}
+
+func (s *Server) getCameras(w http.ResponseWriter, r *http.Request) {
+	list := []shownCamera{}
+	for _, c := range s.cfg.Cameras.Cameras() {
+		shown, err := s.show(r.Context(), c)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		list = append(list, shown)
+	}
+	answer(w, http.StatusOK, list)
 }
 
 func (s *Server) getCamera(w http.ResponseWriter, r *http.Request) {
-	if c, ok := s.camera(w, r); ok {
-		answer(w, http.StatusOK, c)
+	c, ok := s.camera(w, r)
+	if !ok {
+		return
 	}
+	shown, err := s.show(r.Context(), c)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, shown)
 }
 
 // maxCommand bounds a camera command: up to 16 KiB is sensible (reference/xp2p.md §2).
