@@ -31,23 +31,36 @@ func (s *Server) getSystem(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, system{version.Version, time.Now(), storages, s.thumbs != nil})
 }
 
-// shownCamera is a camera's state, and what it sends as far as it was recorded lately:
-// "h264 1920x1080, aac 44100x2". A player must know it before it asks for a stream.
+// shownCamera is a camera's state and what recordings tell of it.
 type shownCamera struct {
 	nvr.CameraStatus
+	// Tracks is what it sends, as far as it was recorded lately: "h264 1920x1080, aac
+	// 44100x2". A player must know it before it asks for a stream.
 	Tracks string `json:"tracks,omitempty"`
+	// Gap is since when it is not recorded, and why; null while it is.
+	Gap *recorder.Gap `json:"gap"`
 }
 
 // lately is how far back recordings say what a camera sends.
 const lately = 10 * time.Minute
 
 func (s *Server) show(ctx context.Context, c nvr.CameraStatus) (shownCamera, error) {
+	shown := shownCamera{CameraStatus: c}
 	now := time.Now()
 	segs, err := s.cfg.Recordings.List(ctx, c.Name, now.Add(-lately), now.Add(lately))
-	if err != nil || len(segs) == 0 {
-		return shownCamera{c, ""}, err
+	if err != nil {
+		return shown, err
 	}
-	return shownCamera{c, segs[len(segs)-1].Tracks}, nil
+	if len(segs) > 0 {
+		shown.Tracks = segs[len(segs)-1].Tracks
+	}
+	gaps, err := s.cfg.Recordings.Gaps(ctx, c.Name, now, time.Time{})
+	for i := range gaps {
+		if gaps[i].To.IsZero() {
+			shown.Gap = &gaps[i]
+		}
+	}
+	return shown, err
 }
 
 func (s *Server) getCameras(w http.ResponseWriter, r *http.Request) {
