@@ -26,6 +26,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		if !s.ownHost(r.Host) {
 			// A page whose name was made to lead here by DNS would be of the same origin.
 			refuse(w, http.StatusForbidden, "the Host of the request, "+clip(r.Host)+", is no name of this server: use "+s.URL()+" or add it to web.hosts")

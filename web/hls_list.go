@@ -144,9 +144,11 @@ func (t *timeline) appendPlaylist(b []byte) []byte {
 	b = append(b, "\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:"...)
 	b = append(b, kind...)
 	b = append(b, '\n')
-	if skip := t.from.Sub(t.shares[0].pieces[0].wall); skip > 0 {
+	// Where from was not recorded the playlist begins behind it. One that grows is played
+	// from its end unless it says otherwise.
+	if skip := t.from.Sub(t.shares[0].pieces[0].wall); skip > 0 || t.live {
 		b = append(b, "#EXT-X-START:TIME-OFFSET="...)
-		b = appendSeconds(b, skip)
+		b = appendSeconds(b, max(0, skip))
 		b = append(b, ",PRECISE=YES\n"...)
 	}
 	for i := range t.shares {

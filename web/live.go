@@ -21,7 +21,7 @@ const (
 // getLive gives the stream that is being recorded as FLV, from a key frame on: no
 // second connection to the camera is made. It ends with the camera's stream; who asks
 // again gets the next one. A client that is slow loses whole groups of pictures, and one
-// that takes nothing for writeTimeout is left.
+// that takes nothing for writeTimeout is left. By WebSocket it is the same.
 func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	name, ok := strings.CutSuffix(r.PathValue("stream"), liveSuffix)
 	if !ok {
@@ -43,6 +43,12 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	defer stream.Close()
 	stop := context.AfterFunc(r.Context(), func() { stream.Close() }) // wakes Read
 	defer stop()
+	if upgrades(r) {
+		if err := serveSocket(w, r, stream); err != nil {
+			s.log.Debug("live by WebSocket ended", "camera", name, "error", err)
+		}
+		return
+	}
 	w.Header().Set("Content-Type", "video/x-flv")
 	w.Header().Set("X-Accel-Buffering", "no") // of a proxy
 	p := newPaced(w)

@@ -64,6 +64,7 @@ type Server struct {
 	ctx      context.Context // ends with the server
 	stop     context.CancelFunc
 	wg       sync.WaitGroup
+	once     sync.Once
 }
 
 // Start makes the token if there is none, listens and serves.
@@ -140,7 +141,12 @@ func (s *Server) LoginURL() string { return s.URL() + "?" + tokenParam + "=" + s
 func (s *Server) TokenFile() string { return s.auth.file }
 
 // Close ends every request and waits for all that was started. More than once is no error.
-func (s *Server) Close() error {
+func (s *Server) Close() (err error) {
+	s.once.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Server) close() error {
 	s.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
@@ -149,6 +155,7 @@ func (s *Server) Close() error {
 		err = s.http.Close()
 	}
 	s.wg.Wait()
+	s.watchers.drain() // those of WebSockets are no requests any more
 	s.exports.close()
 	return err
 }
@@ -168,6 +175,13 @@ func (l limit) enter() bool {
 }
 
 func (l limit) leave() { <-l }
+
+// drain waits until nothing is under way, and lets nothing begin any more.
+func (l limit) drain() {
+	for range cap(l) {
+		l <- struct{}{}
+	}
+}
 
 // paced is a response whose client must take something within writeTimeout, however
 // long the whole of it lasts.
