@@ -24,6 +24,7 @@ type Config struct {
 	Web        *WebConfig    // nil: no page
 	Device     *DeviceConfig // nil: the recorder is no device itself
 	Storage    []StorageConfig
+	Remote     *RemoteConfig // nil: files are copied nowhere
 	Cameras    []CameraConfig
 	Pipelines  []PipelineConfig
 	Hooks      []HookConfig
@@ -132,6 +133,10 @@ func (c *Config) decode(n *yaml.Node) error {
 			c.Cameras = append(c.Cameras, cam)
 			return c.Cameras[len(c.Cameras)-1].decode(n, key)
 		}),
+		"remote": func(n *yaml.Node, key string) error {
+			c.Remote = &RemoteConfig{}
+			return c.Remote.decode(n, key)
+		},
 		"hooks": items(func(n *yaml.Node, key string) error {
 			c.Hooks = append(c.Hooks, HookConfig{})
 			return c.Hooks[len(c.Hooks)-1].decode(n, key)
@@ -272,6 +277,9 @@ func (c *Config) resolve(n *yaml.Node, dir string) error {
 	}
 	c.resolveWeb(dir)
 	if err := c.resolveRecord(n); err != nil {
+		return err
+	}
+	if err := c.resolveRemote(n); err != nil {
 		return err
 	}
 	if err := c.resolveHooks(n, dir); err != nil {

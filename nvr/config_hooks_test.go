@@ -54,6 +54,25 @@ func TestHookConfig(t *testing.T) {
 	}
 }
 
+func TestRemoteConfig(t *testing.T) {
+	cfg, err := ParseConfig([]byte(withCamera("remote: {endpoint: 'https://s3.example', bucket: b, prefix: home, rate: 2MiB, max-age: 365d, cameras: [gate]}\n")), "/")
+	if err != nil || cfg.Remote.Bucket != "b" || cfg.Remote.Rate != 2<<20 || cfg.Remote.MaxAge != 365*24*time.Hour || len(cfg.Remote.Cameras) != 1 {
+		t.Errorf("%+v %v", cfg.Remote, err)
+	}
+	for remote, say := range map[string]string{
+		"{bucket: b}":                                         "line 6: remote: endpoint",
+		"{endpoint: 'https://h'}":                             "remote.bucket: is missing",
+		"{endpoint: 'https://h/b', bucket: b}":                "wanted https://",
+		"{endpoint: 'https://h', bucket: b, access-key: x}":   "go together",
+		"{endpoint: 'https://h', bucket: b, cameras: [yard]}": `"yard" is no camera`,
+		"{endpoint: 'https://h', bucket: b, max-age: 3}":      "must be a time",
+	} {
+		if _, err := ParseConfig([]byte(withCamera("remote: "+remote+"\n")), "/"); err == nil || !strings.Contains(err.Error(), say) {
+			t.Errorf("%s: %v, want %q", remote, err, say)
+		}
+	}
+}
+
 func TestRecordConfig(t *testing.T) {
 	for record, want := range map[string]RecordConfig{
 		"{}":                             {When: RecordAlways, PostRoll: defaultPostRoll},

@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xp2p/xp2p/nvr/objectstore"
 	"github.com/xp2p/xp2p/recorder"
 	"github.com/xp2p/xp2p/session"
 )
@@ -45,6 +46,7 @@ type NVR struct {
 	cfg     Config
 	log     *slog.Logger
 	archive *recorder.Archive
+	store   *objectstore.Store // nil: there is no remote store
 	pacer   pacer
 	bus     bus
 	peers   *peerPool
@@ -74,8 +76,12 @@ func Open(cfg Config, o Options) (*NVR, error) {
 		cfg: cfg, log: o.Logger, timing: o.Timing.withDefaults(), ctx: ctx, cancel: cancel,
 		http: newTransport(),
 	}
-	var err error
-	if n.archive, err = recorder.Open(recorder.Config{Storages: cfg.storages(), Logger: o.Logger, Notify: n.notice}); err != nil {
+	remote, store, err := cfg.openRemote()
+	if err == nil {
+		n.store = store
+		n.archive, err = recorder.Open(recorder.Config{Storages: cfg.storages(), Logger: o.Logger, Notify: n.notice, Remote: remote})
+	}
+	if err != nil {
 		cancel()
 		return nil, err
 	}
@@ -125,6 +131,9 @@ func (n *NVR) Close() error {
 	n.peers.close()
 	n.http.CloseIdleConnections()
 	err := n.archive.Close()
+	if n.store != nil {
+		n.store.Close()
+	}
 	n.bus.close()
 	return err
 }

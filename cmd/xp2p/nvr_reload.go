@@ -85,7 +85,7 @@ func needRestart(old, now nvr.Config) []string {
 		old, now any
 	}{
 		{"rendezvous", old.Rendezvous, now.Rendezvous}, {"app", old.App, now.App}, {"control", old.Control, now.Control},
-		{"web", old.Web, now.Web}, {"device", old.Device, now.Device}, {"hooks", old.Hooks, now.Hooks}, {"storage", old.Storage, now.Storage},
+		{"web", old.Web, now.Web}, {"device", old.Device, now.Device}, {"hooks", old.Hooks, now.Hooks}, {"remote", old.Remote, now.Remote}, {"storage", old.Storage, now.Storage},
 	} {
 		if !reflect.DeepEqual(k.old, k.now) {
 			keys = append(keys, k.key)
