@@ -219,7 +219,7 @@ func BenchmarkExport(b *testing.B) {
 	b.Run("export", func(b *testing.B) {
 		b.SetBytes(bytes)
 		for b.Loop() {
-			if _, err := a.Export(context.Background(), ExportRequest{Camera: "cam", From: time.Unix(0, 0), To: time.Now().Add(time.Hour), Path: file}); err != nil {
+			if _, err := a.Export(context.Background(), ExportRequest{Camera: "cam", From: time.Unix(0, 0), To: time.Now().Add(time.Hour), Path: file, Overwrite: true}); err != nil {
 				b.Fatal(err)
 			}
 		}
