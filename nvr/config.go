@@ -21,6 +21,7 @@ type Config struct {
 	Rendezvous string        // URL; XP2P_RENDEZVOUS takes its place
 	App        string        // path of app.json; XP2P_APP takes its place
 	Control    string        // path of the control socket
+	ExportKey  string        // path of the key that signs manifests of exports
 	Web        string        // address; accepted and not served by this version
 	Device     *DeviceConfig // nil: the recorder is no device itself
 	Storage    []StorageConfig
@@ -98,7 +99,7 @@ func ParseConfig(text []byte, dir string) (Config, error) {
 	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
 		return c, err
 	}
-	c.App, c.Control = under(dir, c.App), under(dir, c.Control)
+	c.App, c.Control, c.ExportKey = under(dir, c.App), under(dir, c.Control), under(dir, c.ExportKey)
 	c.Rendezvous = v.GetString("rendezvous")
 	if os.Getenv("XP2P_APP") != "" {
 		c.App = v.GetString("app") // as the shell means it
@@ -112,6 +113,7 @@ func (c *Config) decode(n *yaml.Node) error {
 		"rendezvous": text(&c.Rendezvous),
 		"app":        text(&c.App),
 		"control":    text(&c.Control),
+		"export-key": text(&c.ExportKey),
 		"web":        text(&c.Web),
 		"device": func(n *yaml.Node, key string) error {
 			c.Device = &DeviceConfig{}

@@ -21,7 +21,7 @@ type planner struct {
 	ExportRequest
 	files []*plannedFile
 
-	out     *plannedFile // nil: none is begun
+	out     *plannedFile  // nil: none is begun
 	delay   time.Duration // composition offset of the segment's first key picture
 	lastEnd time.Time     // of what was taken last, to leave out what was recorded twice
 	keep    []fmp4.Run
@@ -45,8 +45,8 @@ type plannedFile struct {
 	delayed  bool // delay is known
 	from, to time.Duration
 	lastAt   time.Duration // where the last stretch ends, on the clock of decoding times
-	snapped  bool      // from is that of a picture that was to be seen at From
-	shown    time.Time // when what is at from was captured
+	snapped  bool          // from is that of a picture that was to be seen at From
+	shown    time.Time     // when what is at from was captured
 }
 
 // piece is a stretch of a source file that is copied.

@@ -248,7 +248,9 @@ func TestManifest(t *testing.T) {
 		{"the camera changed", public, edit(manifest, `"camera":"cam"`, `"camera":"bam"`), "signature"},
 		{"a gap left out", public, edit(manifest, `"cause":"link"`, `"cause":"disk"`), "signature"},
 		{"the signature cut", public, edit(manifest, `"signature":"`, `"signature":"AAAA`), "signature"},
-		{"no manifest", public, func(t *testing.T, dir string) { must(t, os.WriteFile(filepath.Join(dir, manifest), []byte("{}"), 0o600)) }, "signature"},
+		{"no manifest", public, func(t *testing.T, dir string) {
+			must(t, os.WriteFile(filepath.Join(dir, manifest), []byte("{}"), 0o600))
+		}, "signature"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := everything(filepath.Join(t.TempDir(), "clip.mp4"))
