@@ -22,6 +22,7 @@ type Config struct {
 	App        string        // path of app.json; XP2P_APP takes its place
 	Control    string        // path of the control socket
 	Web        *WebConfig    // nil: no page
+	ExportKey  string        // path of the key that signs manifests of exports
 	Device     *DeviceConfig // nil: the recorder is no device itself
 	Storage    []StorageConfig
 	Remote     *RemoteConfig // nil: files are copied nowhere
@@ -101,7 +102,7 @@ func ParseConfig(text []byte, dir string) (Config, error) {
 	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
 		return c, err
 	}
-	c.App, c.Control = under(dir, c.App), under(dir, c.Control)
+	c.App, c.Control, c.ExportKey = under(dir, c.App), under(dir, c.Control), under(dir, c.ExportKey)
 	c.Rendezvous = v.GetString("rendezvous")
 	if os.Getenv("XP2P_APP") != "" {
 		c.App = v.GetString("app") // as the shell means it
@@ -115,6 +116,7 @@ func (c *Config) decode(n *yaml.Node) error {
 		"rendezvous": text(&c.Rendezvous),
 		"app":        text(&c.App),
 		"control":    text(&c.Control),
+		"export-key": text(&c.ExportKey),
 		"web": func(n *yaml.Node, key string) error {
 			c.Web = &WebConfig{}
 			return c.Web.decode(n, key)

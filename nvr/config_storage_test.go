@@ -4,6 +4,8 @@ package nvr
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -79,4 +81,33 @@ func TestNotices(t *testing.T) {
 		}
 	}
 	s.Close()
+}
+
+// The key of manifests is made once, where the configuration says.
+func TestSigningKey(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct{ line, want string }{
+		{"", "archive/export.key"},
+		{"export-key: other.pem", "other.pem"},
+		{"export-key: " + dir + "/abs.pem", "abs.pem"},
+	} {
+		cfg, err := ParseConfig([]byte(c.line+"\nstorage:\n  - dir: archive\n"), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(cfg.Storage[0].Dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		n := &NVR{cfg: cfg}
+		key, err := n.SigningKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := n.SigningKey(); err != nil || !key.Equal(again) {
+			t.Errorf("%q: another key the second time (%v)", c.line, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, c.want)); err != nil {
+			t.Errorf("%q: %v", c.line, err)
+		}
+	}
 }

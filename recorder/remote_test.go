@@ -114,8 +114,8 @@ func tenSegments(t testing.TB, a *Archive, clock *simulated, name string) {
 	flush(t, a)
 }
 
-// everything reads all of a segment.
-func everything(t testing.TB, s *Segment) []byte {
+// wholeFile reads all of a segment.
+func wholeFile(t testing.TB, s *Segment) []byte {
 	t.Helper()
 	f, err := s.OpenFile(t.Context())
 	if err != nil {
@@ -151,8 +151,26 @@ func TestRemote(t *testing.T) {
 	}
 	spans, days := a.Spans("gate", time.Time{}, time.Time{}, 0), a.Calendar("gate", 2026, time.November, time.UTC)
 
+	out := t.TempDir()
+	exported := func(a *Archive) []byte {
+		t.Helper()
+		file := filepath.Join(out, "clip.mp4")
+		if _, err := a.Export(t.Context(), ExportRequest{Camera: "gate", From: before[0].Start, To: clock.now(), Path: file, Overwrite: true}); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	clip := exported(a)
+
 	check := func(a *Archive, awayGate, yard int) {
 		t.Helper()
+		if !bytes.Equal(exported(a), clip) {
+			t.Error("an export has other bytes")
+		}
 		after := list(t, a, "gate")
 		n := 0
 		for i := range after {
@@ -164,7 +182,7 @@ func TestRemote(t *testing.T) {
 			if s.Remote {
 				n++
 			}
-			if !bytes.Equal(everything(t, s), want[s.Path]) {
+			if !bytes.Equal(wholeFile(t, s), want[s.Path]) {
 				t.Errorf("%s has other bytes", s.Path)
 			}
 		}

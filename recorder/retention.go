@@ -192,9 +192,15 @@ func (s *storage) evictOldest(budget *int, limit string) error {
 	return &FullError{Dir: s.Dir, Limit: limit, Locked: locked, Limited: limited}
 }
 
-// keeps says whether a segment is not to be removed, whatever the limits: it is
-// gone already and only its row is left.
+// keeps says whether a segment is not to be removed, whatever the limits: an export
+// reads it, or it is gone already and only its row is left.
 func (s *storage) keeps(v removal) bool {
+	s.limitMu.Lock()
+	pinned := s.pins[s.path(v.path)] > 0
+	s.limitMu.Unlock()
+	if pinned {
+		return true
+	}
 	return slices.ContainsFunc(s.gone, func(g removal) bool { return g.id == v.id })
 }
 

@@ -38,11 +38,12 @@ type storage struct {
 	tally    *tally
 	done     chan struct{} // closed when the committer ended
 	sweeper  sweeper
-	copier   *copier // nil: there is no remote store
+	copier   *copier       // nil: there is no remote store
 	every    time.Duration // the sync policy; see SyncPolicy.Every
 
 	limitMu sync.Mutex
 	limits  map[string]Retention // by camera, where it is not the storage's
+	pins    map[string]int       // by path: how many exports read it
 
 	// The committer's.
 	cameras []*CameraRecorder // those whose ledgers it keeps
@@ -61,7 +62,7 @@ type identity struct {
 
 func openStorage(a *Archive, cfg StorageConfig) (*storage, error) {
 	s := &storage{StorageConfig: cfg, archive: a, fs: a.cfg.FS, queue: newQueue(), done: make(chan struct{}),
-		tally: newTally(), limits: map[string]Retention{}}
+		tally: newTally(), limits: map[string]Retention{}, pins: map[string]int{}}
 	s.every, _ = cfg.Sync.Every() // withDefaults has checked it
 	if err := s.open(); err != nil {
 		if s.index != nil {

@@ -13,6 +13,10 @@ type window struct {
 	buf  [4096]byte
 }
 
+// ReadAhead is r for those who read headers one after the other, as ReadPartAt does. It
+// belongs to one goroutine.
+func ReadAhead(r io.ReaderAt) io.ReaderAt { return &window{r: r} }
+
 // ReadAt is io.ReaderAt's. What is larger than the window is read past it.
 func (w *window) ReadAt(b []byte, at int64) (int, error) {
 	if len(b) > len(w.buf) {
