@@ -50,7 +50,6 @@ type Recordings interface {
 
 // Pictures makes pictures of recordings.
 type Pictures interface {
-	// JPEG decodes the first picture of a fragmented MP4 of a few hundred kB and gives it
-	// as JPEG, scaled to at most width pixels.
+	// JPEG decodes a fragmented MP4 of one picture and gives it as JPEG, width pixels wide.
 	JPEG(ctx context.Context, mp4 []byte, width int) ([]byte, error)
 }

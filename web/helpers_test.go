@@ -64,9 +64,61 @@ func start(t testing.TB, cfg Config) *site {
 func recorderSite(t testing.TB, kind testmedia.Kind) (*site, *nvr.NVR) {
 	t.Helper()
 	file := testmedia.FLV(t, kind, 2, testmedia.Options{GOP: 25})
-	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return siteOf(t, func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, file) // and the end of the stream: the recorder comes again
-	}))
+	})
+}
+
+// liveSite is the same of a camera that goes on sending in real time.
+func liveSite(t testing.TB, kind testmedia.Kind) *site {
+	t.Helper()
+	list := tags(t, testmedia.FLV(t, kind, 20, testmedia.Options{GOP: 10}))
+	s, _ := siteOf(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Write(flv.AppendHeader(nil, true, true))
+		began := time.Now()
+		for i := range list {
+			select {
+			case <-time.After(time.Until(began.Add(list[i].at))):
+			case <-r.Context().Done():
+				return
+			}
+			w.Write(list[i].raw)
+			w.(http.Flusher).Flush()
+		}
+	})
+	return s
+}
+
+// tags are those of a file, with their times.
+func tags(t testing.TB, file string) (list []struct {
+	raw []byte
+	at  time.Duration
+}) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := flv.NewReader(f, flv.Options{})
+	for {
+		var tag flv.Tag
+		var u demux.Unit
+		if err := r.Next(&tag, &u); err == io.EOF {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, struct {
+			raw []byte
+			at  time.Duration
+		}{append([]byte(nil), tag.Raw...), u.DTS})
+	}
+}
+
+func siteOf(t testing.TB, camera http.HandlerFunc) (*site, *nvr.NVR) {
+	t.Helper()
+	origin := httptest.NewServer(camera)
 	t.Cleanup(origin.Close)
 	t.Cleanup(origin.CloseClientConnections)
 	n, err := nvr.Open(nvr.Config{

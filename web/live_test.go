@@ -53,7 +53,7 @@ func within(t *testing.T, what string, f func() error) {
 }
 
 func TestLive(t *testing.T) {
-	s, _ := recorderSite(t, testmedia.H264AAC)
+	s := liveSite(t, testmedia.H264AAC)
 	res := s.request("GET", "/live/gate.flv", nil, nil)
 	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "video/x-flv" {
 		t.Fatalf("%s %v", res.Status, res.Header)
@@ -112,7 +112,7 @@ func (s *site) socketTo(path string) (net.Conn, *messages, *http.Response) {
 }
 
 func TestLiveSocket(t *testing.T) {
-	s, _ := recorderSite(t, testmedia.H264AAC)
+	s := liveSite(t, testmedia.H264AAC)
 	// The sample of RFC 6455 §1.3.
 	c, m, res := s.socketTo("/live/gate.flv")
 	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
@@ -136,6 +136,7 @@ func TestLiveSocket(t *testing.T) {
 		return err
 	})
 
+	s = liveSite(t, testmedia.H264)
 	for name, change := range map[string]func(*http.Request){
 		"no key": func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "13") },
 		"bad key": func(r *http.Request) {
@@ -144,7 +145,6 @@ func TestLiveSocket(t *testing.T) {
 		},
 		"old version": func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==") },
 	} {
-		s, _ := recorderSite(t, testmedia.H264)
 		res := s.request("GET", "/live/gate.flv", nil, func(r *http.Request) {
 			r.Header.Set("Connection", "Upgrade")
 			r.Header.Set("Upgrade", "websocket")

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/xp2p/xp2p/nvr"
+	"github.com/xp2p/xp2p/pipelines"
 	"github.com/xp2p/xp2p/web"
 )
 
@@ -18,8 +19,13 @@ func openWeb(n *nvr.NVR, cfg nvr.Config, log *slog.Logger) (page, error) {
 	if cfg.Web == nil {
 		return page{}, nil
 	}
-	s, err := web.Start(web.Config{Listen: cfg.Web.Listen, Hosts: cfg.Web.Hosts, State: cfg.Web.State,
-		Cameras: n, Recordings: n.Archive(), Logger: log})
+	c := web.Config{Listen: cfg.Web.Listen, Hosts: cfg.Web.Hosts, State: cfg.Web.State, Cameras: n, Recordings: n.Archive(), Logger: log}
+	if still, err := pipelines.NewStill(); err != nil {
+		log.Info("the page has no thumbnails", "error", err)
+	} else {
+		c.Pictures = still
+	}
+	s, err := web.Start(c)
 	return page{s}, err
 }
 
