@@ -21,12 +21,14 @@ type Config struct {
 	Rendezvous string        // URL; XP2P_RENDEZVOUS takes its place
 	App        string        // path of app.json; XP2P_APP takes its place
 	Control    string        // path of the control socket
+	Web        *WebConfig    // nil: no page
 	ExportKey  string        // path of the key that signs manifests of exports
-	Web        string        // address; accepted and not served by this version
 	Device     *DeviceConfig // nil: the recorder is no device itself
 	Storage    []StorageConfig
+	Remote     *RemoteConfig // nil: files are copied nowhere
 	Cameras    []CameraConfig
 	Pipelines  []PipelineConfig
+	Hooks      []HookConfig
 }
 
 // StorageConfig is one entry of storage.
@@ -47,6 +49,7 @@ type CameraConfig struct {
 	Info   string // xp2pInfo
 	URL    string // http-flv
 	Params string // of the stream, with Info
+	Record RecordConfig
 	Keep   KeepConfig
 }
 
@@ -114,7 +117,10 @@ func (c *Config) decode(n *yaml.Node) error {
 		"app":        text(&c.App),
 		"control":    text(&c.Control),
 		"export-key": text(&c.ExportKey),
-		"web":        text(&c.Web),
+		"web": func(n *yaml.Node, key string) error {
+			c.Web = &WebConfig{}
+			return c.Web.decode(n, key)
+		},
 		"device": func(n *yaml.Node, key string) error {
 			c.Device = &DeviceConfig{}
 			return c.Device.decode(n, key)
@@ -128,6 +134,14 @@ func (c *Config) decode(n *yaml.Node) error {
 			var cam CameraConfig
 			c.Cameras = append(c.Cameras, cam)
 			return c.Cameras[len(c.Cameras)-1].decode(n, key)
+		}),
+		"remote": func(n *yaml.Node, key string) error {
+			c.Remote = &RemoteConfig{}
+			return c.Remote.decode(n, key)
+		},
+		"hooks": items(func(n *yaml.Node, key string) error {
+			c.Hooks = append(c.Hooks, HookConfig{})
+			return c.Hooks[len(c.Hooks)-1].decode(n, key)
 		}),
 		"pipelines": items(func(n *yaml.Node, key string) error {
 			c.Pipelines = append(c.Pipelines, PipelineConfig{})
@@ -210,6 +224,7 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 			}
 			return nil
 		},
+		"record": c.Record.decode,
 	}); err != nil {
 		return err
 	}
@@ -258,15 +273,34 @@ func (c *Config) resolve(n *yaml.Node, dir string) error {
 		if err := cam.readInfo(dir); err != nil {
 			return wrong(value(at, "xp2p-info"), key+".xp2p-info", err.Error())
 		}
-		for _, need := range []struct{ name, value, say string }{
-			{"rendezvous", c.Rendezvous, "the URL that xp2p rendezvous prints"}, {"app", c.App, "the path of its app.json"},
-		} {
-			if need.value == "" {
-				return wrong(at, need.name, fmt.Sprintf("is missing, and %s needs it: %s, here or in XP2P_%s", key, need.say, strings.ToUpper(need.name)))
-			}
+		if need, say := c.missingForPeers(); need != "" {
+			return wrong(at, need, fmt.Sprintf("is missing, and %s needs it: %s", key, say))
 		}
 	}
+	c.resolveWeb(dir)
+	if err := c.resolveRecord(n); err != nil {
+		return err
+	}
+	if err := c.resolveRemote(n); err != nil {
+		return err
+	}
+	if err := c.resolveHooks(n, dir); err != nil {
+		return err
+	}
 	return c.resolvePipelines()
+}
+
+// missingForPeers is the key that cameras with xp2p-info need and that is missing, and
+// what it would be; "": none is.
+func (c *Config) missingForPeers() (key, say string) {
+	for _, need := range []struct{ key, value, say string }{
+		{"rendezvous", c.Rendezvous, "the URL that xp2p rendezvous prints"}, {"app", c.App, "the path of its app.json"},
+	} {
+		if need.value == "" {
+			return need.key, fmt.Sprintf("%s, here or in XP2P_%s", need.say, strings.ToUpper(need.key))
+		}
+	}
+	return "", ""
 }
 
 // readInfo takes xp2p-info as the string itself or as the file that holds it.

@@ -46,6 +46,7 @@ type CameraStats struct {
 	Parts   int64 `json:"parts"`   // written to disk
 	Frames  int64 `json:"frames"`  // video and audio units taken
 	Dropped int64 `json:"dropped"` // units refused because the disk was behind or failing
+	Queued  int64 `json:"queued"`  // bytes that wait for the disk now
 	Ignored int64 `json:"ignored"` // units that could not be recorded: before the first key picture, of an unknown codec
 	// Error is the storage's or the run's last error, "" when there was none.
 	Error string `json:"error,omitempty"`
@@ -166,7 +167,7 @@ func (c *CameraRecorder) end() {
 func (c *CameraRecorder) Stats() CameraStats {
 	s := CameraStats{
 		Bytes: c.stats.bytes.Load(), Parts: c.stats.parts.Load(), Frames: c.stats.frames.Load(),
-		Dropped: c.stats.dropped.Load(), Ignored: c.stats.ignored.Load(),
+		Queued: c.pending.Load(), Dropped: c.stats.dropped.Load(), Ignored: c.stats.ignored.Load(),
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

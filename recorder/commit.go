@@ -312,6 +312,7 @@ func (s *storage) settle(seg *segment) {
 	row := seg.row(seg.synced, stateDone)
 	info := row.segment(s, seg.camera.name)
 	s.notify(Notice{Kind: NoticeSegment, Camera: seg.camera.name, Segment: &info})
+	s.copier.more()
 }
 
 // maxOwed bounds the complete segments that wait for an index that takes no rows;

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,7 +50,7 @@ type plannedFile struct {
 
 // piece is a stretch of a source file that is copied.
 type piece struct {
-	path  string
+	seg   *Segment
 	at, n int64
 }
 
@@ -60,7 +59,7 @@ type piece struct {
 const maxExportSamples = 16 << 20
 
 func (x *planner) segment(ctx context.Context, seg *Segment) error {
-	f, err := os.Open(seg.Path)
+	f, err := seg.OpenFile(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,7 +101,7 @@ func (x *planner) segment(ctx context.Context, seg *Segment) error {
 			x.align(p, shifts)
 			begun = true
 		}
-		x.take(seg.Path, p, shifts)
+		x.take(seg, p, shifts)
 	}
 }
 
@@ -232,7 +231,7 @@ func (x *planner) align(p *fmp4.ReadPart, shifts []int64) {
 }
 
 // take puts what trim kept of a part into the file's tables.
-func (x *planner) take(path string, p *fmp4.ReadPart, shifts []int64) {
+func (x *planner) take(seg *Segment, p *fmp4.ReadPart, shifts []int64) {
 	o := x.out
 	lead := &p.Runs[0]
 	leadAt := duration(int64(lead.Base), timescale(o.tracks, lead.Track))
@@ -256,7 +255,7 @@ func (x *planner) take(path string, p *fmp4.ReadPart, shifts []int64) {
 		length := o.movie.End(t) - base
 		o.ends[t] = base + length
 		o.end = max(o.end, duration(o.ends[t], scale))
-		o.copy(path, x.places[i], int64(k.Bytes))
+		o.copy(seg, x.places[i], int64(k.Bytes))
 		if !noted { // the first run tells of the part's time
 			x.note(duration(base, scale), duration(length, scale), wall)
 			noted = true
@@ -284,11 +283,11 @@ func (x *planner) snap(k *fmp4.Run, base int64, wall time.Time) {
 
 // copy notes a stretch of a source that goes into the file, with the one before it
 // where they are neighbours.
-func (o *plannedFile) copy(path string, at, n int64) {
-	if l := len(o.pieces) - 1; l >= 0 && o.pieces[l].path == path && o.pieces[l].at+o.pieces[l].n == at {
+func (o *plannedFile) copy(seg *Segment, at, n int64) {
+	if l := len(o.pieces) - 1; l >= 0 && o.pieces[l].seg == seg && o.pieces[l].at+o.pieces[l].n == at {
 		o.pieces[l].n += n
 	} else {
-		o.pieces = append(o.pieces, piece{path, at, n})
+		o.pieces = append(o.pieces, piece{seg, at, n})
 	}
 	o.bytes += n
 }

@@ -50,7 +50,7 @@ func (x *planner) fingerprint() string {
 		fmt.Fprintf(h, "%q %d\n", o.Path, len(o.head))
 		h.Write(o.head)
 		for _, p := range o.pieces {
-			fmt.Fprintf(h, "%q %d %d\n", p.path, p.at, p.n)
+			fmt.Fprintf(h, "%q %d %d\n", p.seg.Path, p.at, p.n)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -98,7 +98,8 @@ type exportWriter struct {
 
 	f      *os.File
 	sum    hash.Hash // nil: not wanted
-	source *os.File  // of the last piece
+	source ReadFile  // of the last piece, open, and
+	from   *Segment  // whose it is
 	buf    []byte
 	torn   bool // the hash is ahead of the file
 }
@@ -171,8 +172,8 @@ func (w *exportWriter) file(ctx context.Context, o *plannedFile) (err error) {
 			return context.Cause(ctx)
 		}
 		p := &o.pieces[i]
-		if err := w.copy(p); err != nil {
-			return fmt.Errorf("%s: %w", p.path, err)
+		if err := w.copy(ctx, p); err != nil {
+			return fmt.Errorf("%s: %w", p.seg.Path, err)
 		}
 		w.journal.Piece, w.journal.Bytes = i+1, w.journal.Bytes+p.n
 		if unsaved += p.n; unsaved >= exportSync {
@@ -220,22 +221,22 @@ func (w *exportWriter) put(b []byte) error {
 }
 
 // copy copies a piece: by the kernel where nobody needs to see the bytes.
-func (w *exportWriter) copy(p *piece) error {
-	if w.source == nil || w.source.Name() != p.path {
-		f, err := os.Open(p.path)
+func (w *exportWriter) copy(ctx context.Context, p *piece) error {
+	if w.source == nil || w.from != p.seg {
+		f, err := p.seg.OpenFile(ctx)
 		if err != nil {
 			return err
 		}
 		if w.source != nil {
 			w.source.Close()
 		}
-		w.source = f
+		w.source, w.from = f, p.seg
 	}
-	if w.sum == nil {
-		if _, err := w.source.Seek(p.at, io.SeekStart); err != nil {
+	if local, ok := w.source.(osReadFile); ok && w.sum == nil {
+		if _, err := local.Seek(p.at, io.SeekStart); err != nil {
 			return err
 		}
-		n, err := w.f.ReadFrom(io.LimitReader(w.source, p.n))
+		n, err := w.f.ReadFrom(io.LimitReader(local.File, p.n))
 		w.progress(n)
 		if err == nil && n < p.n {
 			err = io.ErrUnexpectedEOF

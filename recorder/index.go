@@ -22,6 +22,7 @@ const (
 	stateOpen = iota
 	stateDone
 	stateRemoving
+	stateAway // its file is in the remote store only
 )
 
 // openIndex opens or makes the database. errIndexNewer apart, an error means that

@@ -26,7 +26,8 @@ func TestIndexOfVersion1(t *testing.T) {
 	must(t, a.Close())
 	db, err := sql.Open("sqlite", filepath.Join(dir, indexName))
 	must(t, err)
-	_, err = db.Exec("DROP TABLE lock; DROP INDEX segment_oldest; DROP INDEX segment_run; PRAGMA user_version=1")
+	_, err = db.Exec(`DROP TABLE lock; DROP INDEX segment_oldest; DROP INDEX segment_run; DROP TABLE event;
+		DROP INDEX segment_uncopied; DROP INDEX segment_away; ALTER TABLE segment DROP COLUMN copied; PRAGMA user_version=1`)
 	must(t, err)
 	must(t, db.Close())
 	a = openArchive(t, cfg)

@@ -30,7 +30,7 @@ type Lock struct {
 // Bounds of locks: what one camera may have, and of one of them.
 const (
 	maxLocks    = 1000
-	maxLockNote = 1000
+	MaxLockNote = 1000 // bytes
 	maxLockFile = 4 << 20
 )
 
@@ -52,8 +52,8 @@ func (a *Archive) Lock(ctx context.Context, l Lock) (Lock, error) {
 	switch {
 	case !l.To.After(l.From):
 		return l, fmt.Errorf("lock: the end %v is not behind the beginning %v", l.To, l.From)
-	case len(l.Note) > maxLockNote:
-		return l, fmt.Errorf("lock: the note has %d bytes, at most %d are kept", len(l.Note), maxLockNote)
+	case len(l.Note) > MaxLockNote:
+		return l, fmt.Errorf("lock: the note has %d bytes, at most %d are kept", len(l.Note), MaxLockNote)
 	}
 	var id [8]byte
 	rand.Read(id[:])
@@ -252,7 +252,7 @@ func parseLocks(b []byte, camera string) ([]Lock, error) {
 	}
 	for i := range list {
 		l := &list[i]
-		if l.ID == "" || len(l.ID) > 64 || strings.ContainsAny(l.ID, "\x00") || l.Camera != camera || !l.To.After(l.From) || len(l.Note) > maxLockNote {
+		if l.ID == "" || len(l.ID) > 64 || strings.ContainsAny(l.ID, "\x00") || l.Camera != camera || !l.To.After(l.From) || len(l.Note) > MaxLockNote {
 			return nil, fmt.Errorf("lock %d is not one", i)
 		}
 		for _, before := range list[:i] {

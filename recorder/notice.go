@@ -16,6 +16,9 @@ const (
 	NoticeWorks     NoticeKind = "works"      // it can be written to again
 	NoticeLow       NoticeKind = "low"        // within lowAhead it will be full and nothing may be removed: Full
 	NoticeClock     NoticeKind = "clock"      // the host's clock was set: Step
+
+	NoticeRemoteFailed NoticeKind = "remote-failed" // nothing can be copied to the remote store: Error; it is tried again
+	NoticeRemoteWorks  NoticeKind = "remote-works"  // it can be again
 )
 
 // Notice is something that happens in an archive, for those who act on it.

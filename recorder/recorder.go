@@ -45,6 +45,9 @@ type Config struct {
 	// FS is the file layer; nil: the operating system's.
 	FS FS
 
+	// Remote is where complete segments are copied to; nil: nowhere.
+	Remote *RemoteConfig
+
 	// Notify is told what happens, in its order for each storage; nil: nobody. It is
 	// called while recording waits, so it must only pass on what it gets.
 	Notify func(Notice)
@@ -162,6 +165,9 @@ func Open(cfg Config) (*Archive, error) {
 			return nil, err
 		}
 		a.storages = append(a.storages, s)
+	}
+	for _, s := range a.storages {
+		s.startCopier()
 	}
 	return a, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,9 @@ import (
 func (s *storage) recover(rebuilt bool) error {
 	if err := s.recoverCameras(); err != nil {
 		return err
+	}
+	if err := s.recoverAway(); err != nil {
+		return fmt.Errorf("index: %w", err)
 	}
 	seen := map[string]bool{}
 	if err := s.walkDays(func(d day) error {
@@ -73,6 +77,23 @@ func (s *storage) recoverCameras() error {
 		}
 	}
 	return nil
+}
+
+// recoverAway counts what is in the remote store only.
+func (s *storage) recoverAway() error {
+	rows, err := s.index.w.Query("SELECT camera, start, end FROM segment WHERE state=3 ORDER BY camera, start")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var camera, start, end int64
+		if err := rows.Scan(&camera, &start, &end); err != nil {
+			return err
+		}
+		s.tally.covers(camera, start, end)
+	}
+	return rows.Err()
 }
 
 func (s *storage) isCamera(d fs.DirEntry) bool {
@@ -136,13 +157,14 @@ type rowLite struct {
 	start, end      int64
 	bytes           int64
 	state           int
+	copied          bool
 }
 
 func (r *rowLite) removal() removal {
-	return removal{r.id, r.camera, r.run, r.path, r.start, r.end, r.bytes}
+	return removal{id: r.id, camera: r.camera, run: r.run, path: r.path, start: r.start, end: r.end, size: r.bytes}
 }
 
-const rowsOfQuery = "SELECT id, camera, run, path, start, end, bytes, state FROM segment WHERE path>=? AND path<?"
+const rowsOfQuery = "SELECT id, camera, run, path, start, end, bytes, state, copied FROM segment WHERE path>=? AND path<?"
 
 // rowsOf gives the rows of the segments in a directory ("": of all).
 func (x *index) rowsOf(dir string) (map[string]rowLite, error) {
@@ -158,7 +180,7 @@ func (x *index) rowsOf(dir string) (map[string]rowLite, error) {
 	m := map[string]rowLite{}
 	for rows.Next() {
 		var r rowLite
-		if err := rows.Scan(&r.id, &r.camera, &r.run, &r.path, &r.start, &r.end, &r.bytes, &r.state); err != nil {
+		if err := rows.Scan(&r.id, &r.camera, &r.run, &r.path, &r.start, &r.end, &r.bytes, &r.state, &r.copied); err != nil {
 			return nil, err
 		}
 		m[r.path] = r
@@ -181,7 +203,7 @@ func (s *storage) recoverDay(d day) error {
 	for i, name := range names {
 		row, known := rows[name]
 		switch {
-		case known && row.state == stateRemoving:
+		case known && (row.state == stateRemoving || row.state == stateAway):
 			if err := s.fs.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
@@ -202,6 +224,7 @@ func (s *storage) recoverDay(d day) error {
 	if err != nil {
 		return err
 	}
+	maps.DeleteFunc(rows, func(_ string, r rowLite) bool { return r.state == stateAway })
 	if len(found)+len(rows) == 0 {
 		return nil
 	}
@@ -236,7 +259,7 @@ func (s *storage) recoverLostDays(seen map[string]bool) error {
 	// Days that are there have been made to agree, so counting tells whether there is more.
 	_, files := s.tally.total()
 	var rows int64
-	if err := s.index.w.QueryRow("SELECT count(*) FROM segment").Scan(&rows); err != nil {
+	if err := s.index.w.QueryRow("SELECT count(*) FROM segment WHERE state<>3").Scan(&rows); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
 	if rows == files+int64(len(s.gone)) {
@@ -246,11 +269,7 @@ func (s *storage) recoverLostDays(seen map[string]bool) error {
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	for name := range all {
-		if seen[path.Dir(name)] {
-			delete(all, name)
-		}
-	}
+	maps.DeleteFunc(all, func(name string, r rowLite) bool { return seen[path.Dir(name)] || r.state == stateAway })
 	return s.index.tx(func(q querier) error { return s.rowsWithoutFile(q, all) })
 }
 
@@ -260,6 +279,14 @@ func (s *storage) rowsWithoutFile(q querier, rows map[string]rowLite) error {
 	for _, row := range rows {
 		if row.state == stateRemoving {
 			s.gone = append(s.gone, row.removal())
+			continue
+		}
+		if row.copied {
+			s.archive.log.Warn("segment is not on the disk any more, but in the remote store", "storage", s.Dir, "file", row.path)
+			s.tally.covers(row.camera, row.start, row.end)
+			if _, err := q.Exec("UPDATE segment SET state=? WHERE id=?", stateAway, row.id); err != nil {
+				return err
+			}
 			continue
 		}
 		s.archive.log.Error("segment is in the index but not on the disk", "storage", s.Dir, "file", row.path)

@@ -80,11 +80,21 @@ func (s *storage) sweepCameras(budget *int) error {
 	}
 	trusted := s.clock.trusted()
 	for id, name := range s.tally.names() {
+		if err := s.sweepEvents(id); err != nil {
+			return err
+		}
 		r := s.retention(name)
 		if r.MaxAge > 0 && trusted {
 			limit := now.Add(-r.MaxAge).UnixMilli()
 			if _, err := s.evict(evictable{camera: id, before: limit}, budget); err != nil {
 				return err
+			}
+			// What is away is explained for as long as it is kept.
+			if far := s.archive.cfg.Remote; far.wants(name) {
+				limit = math.MinInt64
+				if far.MaxAge > 0 {
+					limit = now.Add(-max(far.MaxAge, r.MaxAge)).UnixMilli()
+				}
 			}
 			if err := s.index.forgetGaps(id, limit); err != nil {
 				return err
@@ -120,7 +130,9 @@ func (s *storage) makeRoom(budget *int) error {
 		if bytes <= s.MaxBytes || *budget <= 0 {
 			break
 		}
-		if err := s.evictOldest(budget, "max-bytes"); err != nil {
+		if err := s.evictOldest(budget, limitBytes); err == errUncopied {
+			break // more than the limit is better than less than there was
+		} else if err != nil {
 			return err
 		}
 	}
@@ -142,13 +154,32 @@ func (s *storage) makeRoom(budget *int) error {
 	return nil
 }
 
-// evictOldest removes the oldest segment of all. A storage without limits in bytes
-// removes nothing.
+// limitBytes is the one limit that gives way to segments that have no copy yet.
+const limitBytes = "max-bytes"
+
+// errUncopied says that what could go has to be copied to the remote store before.
+var errUncopied = errors.New("recorder: what could be removed has no copy yet")
+
+// evictOldest removes the oldest segment of all: one with a copy, if there is a remote
+// store, or else any if the disk has no room. A storage without limits in bytes removes
+// nothing.
 func (s *storage) evictOldest(budget *int, limit string) error {
 	limited := s.MaxBytes > 0 || s.KeepFree > 0
 	if limited {
 		one := 1
 		n, err := s.evict(evictable{before: math.MaxInt64}, &one)
+		if err == nil && n == 0 && s.archive.cfg.Remote != nil {
+			waiting, werr := s.index.victims(evictable{before: math.MaxInt64, uncopied: true}, 1, s.keeps)
+			switch {
+			case werr != nil:
+				return werr
+			case len(waiting) > 0 && limit == limitBytes:
+				return errUncopied
+			case len(waiting) > 0:
+				s.archive.log.Error("the disk is full: the oldest segment goes without a copy in the remote store", "storage", s.Dir, "file", waiting[0].path)
+				n, err = s.evict(evictable{before: math.MaxInt64, uncopied: true}, &one)
+			}
+		}
 		if err != nil || n > 0 {
 			*budget -= n
 			return err
@@ -173,21 +204,31 @@ func (s *storage) keeps(v removal) bool {
 	return slices.ContainsFunc(s.gone, func(g removal) bool { return g.id == v.id })
 }
 
+// waits says whether a segment has to be copied to the remote store before it goes.
+func (s *storage) waits(v removal) bool {
+	return !v.copied && s.archive.cfg.Remote.wants(s.tally.nameOf(v.camera))
+}
+
 // evictable says which complete segments may go: of a camera (0: of all), that ended
-// before a time (Unix ms). Locked ones may not, nor those that an export reads.
-type evictable struct{ camera, before int64 }
+// before a time (Unix ms). Locked ones may not, nor those that have to be copied to the
+// remote store before, unless uncopied.
+type evictable struct {
+	camera, before int64
+	uncopied       bool
+}
 
 // removal is a segment that is to go.
 type removal struct {
 	id, camera, run  int64
 	path             string
 	start, end, size int64
+	copied           bool
 }
 
 // evict removes the oldest segments of v, as many as budget allows and not more, and
 // says how many: mark, unlink, sync, drop the row.
 func (s *storage) evict(v evictable, budget *int) (n int, err error) {
-	list, err := s.index.victims(v, *budget, s.keeps)
+	list, err := s.index.victims(v, *budget, func(r removal) bool { return s.keeps(r) || !v.uncopied && s.waits(r) })
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
@@ -212,11 +253,22 @@ func (s *storage) evict(v evictable, budget *int) (n int, err error) {
 			return 0, errors.Join(err, fmt.Errorf("remove oldest segments: %w", serr))
 		}
 	}
-	for i := range list {
-		s.tally.remove(list[i].camera, list[i].start, list[i].end, list[i].size)
+	var away []removal
+	for _, v := range list {
 		*budget--
+		if v.copied {
+			s.tally.away(v.camera, v.start, v.end, v.size)
+			away = append(away, v)
+			continue
+		}
+		s.tally.remove(v.camera, v.start, v.end, v.size)
+		s.gone = append(s.gone, v)
 	}
-	s.gone = append(s.gone, list...)
+	if marked != nil && len(away) > 0 { // there is room now
+		if merr := s.index.mark(away); merr != nil {
+			err = errors.Join(err, fmt.Errorf("note what is in the remote store only: %w", merr))
+		}
+	}
 	if derr := s.dropRows(); derr != nil {
 		err = errors.Join(err, fmt.Errorf("drop rows of removed segments: %w", derr))
 	}
@@ -268,7 +320,7 @@ func (s *storage) unlink(name string) error {
 const notLocked = `NOT EXISTS (SELECT 1 FROM lock l WHERE l.camera=s.camera AND l.start<s.end AND l.end>s.start)`
 
 func victimsQuery(v evictable) string {
-	query := `SELECT s.id, s.camera, s.run, s.path, s.start, s.end, s.bytes FROM segment s WHERE s.start<?1 AND s.end<?1 AND s.state<>0 AND ` + notLocked
+	query := `SELECT s.id, s.camera, s.run, s.path, s.start, s.end, s.bytes, s.copied FROM segment s WHERE s.start<?1 AND s.end<?1 AND s.state IN (1,2) AND ` + notLocked
 	if v.camera != 0 {
 		query += " AND s.camera=?2"
 	}
@@ -284,7 +336,7 @@ func (x *index) victims(v evictable, n int, pinned func(removal) bool) (list []r
 	defer rows.Close()
 	for len(list) < n && rows.Next() {
 		var r removal
-		if err := rows.Scan(&r.id, &r.camera, &r.run, &r.path, &r.start, &r.end, &r.size); err != nil {
+		if err := rows.Scan(&r.id, &r.camera, &r.run, &r.path, &r.start, &r.end, &r.size, &r.copied); err != nil {
 			return nil, err
 		}
 		if !pinned(r) {
@@ -298,7 +350,11 @@ func (x *index) victims(v evictable, n int, pinned func(removal) bool) (list []r
 func (x *index) mark(list []removal) error {
 	return x.tx(func(q querier) error {
 		for _, v := range list {
-			if _, err := q.Exec("UPDATE segment SET state=2 WHERE id=?", v.id); err != nil {
+			state := stateRemoving
+			if v.copied {
+				state = stateAway
+			}
+			if _, err := q.Exec("UPDATE segment SET state=? WHERE id=?", state, v.id); err != nil {
 				return err
 			}
 		}

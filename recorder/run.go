@@ -77,7 +77,12 @@ func newRun(c *CameraRecorder) *Run {
 // counted and ignored. Errors are final: ErrClosed, a *ConfigError, or a
 // configuration that changes without end. A failing disk is none; it is in the
 // ledger and in Stats.
-func (r *Run) Write(u *demux.Unit) error {
+func (r *Run) Write(u *demux.Unit) error { return r.WriteAt(u, r.now()) }
+
+// WriteAt is Write for a unit that arrived before now and was kept since, as a
+// pre-roll is: at tells when, and must not go back from one call to the next. It
+// needs its monotonic reading, where Config.Now has one.
+func (r *Run) WriteAt(u *demux.Unit, at time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -90,9 +95,9 @@ func (r *Run) Write(u *demux.Unit) error {
 	case len(u.Data) == 0:
 		return nil
 	case u.Kind == demux.Video:
-		return r.writeVideo(u)
+		return r.writeVideo(u, at)
 	case u.Kind == demux.Audio:
-		return r.writeAudio(u)
+		return r.writeAudio(u, at)
 	}
 	return nil
 }
@@ -153,8 +158,7 @@ func (r *Run) changed(at time.Duration) error {
 	return nil
 }
 
-func (r *Run) writeVideo(u *demux.Unit) error {
-	now := r.now()
+func (r *Run) writeVideo(u *demux.Unit, now time.Time) error {
 	if r.video == nil || r.video.Codec != u.Codec {
 		r.camera.stats.ignored.Add(1)
 		return nil

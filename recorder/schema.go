@@ -12,7 +12,7 @@ import (
 )
 
 // indexVersion is PRAGMA user_version of the schema that steps lead to.
-const indexVersion = 2
+const indexVersion = 4
 
 // steps bring an index from version i to i+1; a new one takes all of them. What
 // is here was shipped and is not changed any more.
@@ -37,7 +37,7 @@ CREATE TABLE segment (
 	end      INTEGER NOT NULL,
 	duration INTEGER NOT NULL,     -- of media, ticks of 1/90000 s
 	bytes    INTEGER NOT NULL,
-	state    INTEGER NOT NULL,     -- 0 being written, 1 complete, 2 being removed
+	state    INTEGER NOT NULL,     -- 0 being written, 1 complete, 2 being removed, 3 in the remote store only
 	tracks   TEXT NOT NULL,
 	gops     BLOB NOT NULL
 );
@@ -63,6 +63,20 @@ CREATE TABLE lock (
 ) WITHOUT ROWID;
 CREATE INDEX segment_oldest ON segment(start); -- what goes first
 CREATE INDEX segment_run ON segment(run, end); -- where a run ends, whether one is empty
+`, `
+CREATE TABLE event (
+	id     INTEGER PRIMARY KEY,
+	camera INTEGER NOT NULL REFERENCES camera(id),
+	kind   TEXT NOT NULL,
+	start  INTEGER NOT NULL,
+	end    INTEGER NOT NULL
+);
+CREATE INDEX event_time ON event(camera, start);
+CREATE INDEX event_kind ON event(camera, kind, start);
+`, `
+ALTER TABLE segment ADD COLUMN copied INTEGER NOT NULL DEFAULT 0; -- 1: the remote store has it
+CREATE INDEX segment_uncopied ON segment(start) WHERE state=1 AND copied=0;
+CREATE INDEX segment_away ON segment(start) WHERE state=3;
 `}
 
 var errIndexNewer = errors.New("the index was written by a newer version of this program")

@@ -38,6 +38,7 @@ type storage struct {
 	tally    *tally
 	done     chan struct{} // closed when the committer ended
 	sweeper  sweeper
+	copier   *copier       // nil: there is no remote store
 	every    time.Duration // the sync policy; see SyncPolicy.Every
 
 	limitMu sync.Mutex
@@ -239,6 +240,7 @@ func (s *storage) flush(ctx context.Context) error {
 
 // close ends the committer behind what is queued and lets the directory go.
 func (s *storage) close() error {
+	s.copier.stop()
 	s.sweeper.stop()
 	s.queue.close()
 	<-s.done

@@ -62,6 +62,28 @@ func (t *tally) add(camera int64, from, to time.Time, bytes int64) {
 
 func (t *tally) remove(camera int64, from, to, bytes int64) { t.change(camera, from, to, -bytes, -1) }
 
+// away notes that the file of a segment is in the remote store only: what it covers is
+// recorded still, and its bytes are no longer here.
+func (t *tally) away(camera, from, to, bytes int64) {
+	t.change(camera, from, to, -bytes, -1)
+	t.covers(camera, from, to)
+}
+
+// covers and uncovers count such a segment.
+func (t *tally) covers(camera, from, to int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.camera(camera)
+	c.spans = cover(c.spans, span{from, max(to, from+1)})
+}
+
+func (t *tally) uncovers(camera, from, to int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.camera(camera)
+	c.spans = uncover(c.spans, span{from, max(to, from+1)})
+}
+
 func (t *tally) change(camera, from, to, bytes, n int64) {
 	to = max(to, from+1)
 	t.mu.Lock()
@@ -177,6 +199,15 @@ func (t *tally) names() map[int64]string {
 		m[id] = c.name
 	}
 	return m
+}
+
+func (t *tally) nameOf(camera int64) string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if c := t.of[camera]; c != nil {
+		return c.name
+	}
+	return ""
 }
 
 func (t *tally) bytesOf(camera int64) int64 {
