@@ -76,7 +76,9 @@ func (s *storage) sweepCameras(budget *int) error {
 	now := s.archive.cfg.Now()
 	if step := s.clock.observe(now, s.archive.cfg.elapsed(now)); step != 0 {
 		s.archive.log.Warn("the host's clock was set; age removes nothing for a while", "storage", s.Dir, "step", step, "while", clockTrust)
-		s.notify(Notice{Kind: NoticeClock, Step: step})
+		if s.first { // there is one clock for all
+			s.notify(Notice{Kind: NoticeClock, Step: step})
+		}
 	}
 	trusted := s.clock.trusted()
 	for id, name := range s.tally.names() {
