@@ -51,6 +51,9 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "video/x-flv")
 	w.Header().Set("X-Accel-Buffering", "no") // of a proxy
+	if r.Method == http.MethodHead {
+		return
+	}
 	p := newPaced(w)
 	buf := make([]byte, liveBuffer)
 	for {
