@@ -19,6 +19,7 @@ import (
 
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/nvr"
+	"github.com/xp2p/xp2p/recorder"
 	"github.com/xp2p/xp2p/session"
 	"go.uber.org/goleak"
 )
@@ -144,7 +145,7 @@ func TestMethods(t *testing.T) {
 		want          string       // in the result
 		code          session.Code // or that of the error, whose message has want
 	}{
-		{"info", `{"jsonrpc":"2.0","id":1,"method":"system.info"}`, `"methods":["camera.list","camera.status","command.send"`, 0},
+		{"info", `{"jsonrpc":"2.0","id":1,"method":"system.info"}`, `"methods":["camera.add","camera.list","camera.remove"`, 0},
 		{"list", `{"jsonrpc":"2.0","id":1,"method":"camera.list"}`, `[{"name":"gate","source":"http-flv","state":"`, 0},
 		{"status of all", `{"jsonrpc":"2.0","id":"a","method":"camera.status"}`, `[{"name":"gate"`, 0},
 		{"status of one", `{"jsonrpc":"2.0","id":1,"method":"camera.status","params":{"camera":"gate"}}`, `{"name":"gate"`, 0},
@@ -156,6 +157,21 @@ func TestMethods(t *testing.T) {
 		{"no time", `{"jsonrpc":"2.0","id":1,"method":"record.list","params":{"from":"yesterday"}}`, `RFC 3339`, session.BadArgument},
 		{"unknown parameter", `{"jsonrpc":"2.0","id":1,"method":"record.list","params":{"cam":"gate"}}`, `cam`, session.BadArgument},
 		{"command to a URL", `{"jsonrpc":"2.0","id":1,"method":"command.send","params":{"camera":"gate","command":"action=user_define&cmd=ptz_left"}}`, `xp2p-info`, session.NotSupported},
+		{"spans", `{"jsonrpc":"2.0","id":1,"method":"record.spans","params":{"camera":"gate","join":1}}`, `[{"camera":"gate","from":"`, 0},
+		{"spans of nobody", `{"jsonrpc":"2.0","id":1,"method":"record.spans","params":{"camera":"yard"}}`, `[]`, 0},
+		{"totals", `{"jsonrpc":"2.0","id":1,"method":"record.totals"}`, `[{"camera":"gate","bytes":`, 0},
+		{"days", `{"jsonrpc":"2.0","id":1,"method":"record.days","params":{"tz":"Europe/Berlin"}}`, `[{"camera":"gate","day":"20`, 0},
+		{"days nowhere", `{"jsonrpc":"2.0","id":1,"method":"record.days","params":{"tz":"Mars/Base"}}`, `no time zone`, session.BadArgument},
+		{"calendar", `{"jsonrpc":"2.0","id":1,"method":"record.calendar","params":{"camera":"gate","month":"` + time.Now().Format("2006-01") + `"}}`, `[`, 0},
+		{"calendar of an empty month", `{"jsonrpc":"2.0","id":1,"method":"record.calendar","params":{"month":"1999-01"}}`, `[]`, 0},
+		{"no month", `{"jsonrpc":"2.0","id":1,"method":"record.calendar","params":{"month":"June"}}`, `no month`, session.BadArgument},
+		{"forecast", `{"jsonrpc":"2.0","id":1,"method":"record.forecast"}`, `"measured":`, 0},
+		{"no locks", `{"jsonrpc":"2.0","id":1,"method":"record.locks"}`, `[]`, 0},
+		{"lock", `{"jsonrpc":"2.0","id":1,"method":"record.lock","params":{"camera":"gate","from":1000,"to":2000,"note":"evidence"}}`, `"note":"evidence"`, 0},
+		{"locks", `{"jsonrpc":"2.0","id":1,"method":"record.locks","params":{"camera":"gate"}}`, `[{"id":"`, 0},
+		{"lock of nobody", `{"jsonrpc":"2.0","id":1,"method":"record.lock","params":{"camera":"yard","from":1000,"to":2000}}`, `yard`, session.NoService},
+		{"lock of nothing", `{"jsonrpc":"2.0","id":1,"method":"record.lock","params":{"camera":"gate","from":2000,"to":1000}}`, `not behind`, session.BadArgument},
+		{"unlock of nothing", `{"jsonrpc":"2.0","id":1,"method":"record.unlock","params":{"id":"x"}}`, `no such lock`, session.BadArgument},
 		{"export nothing", `{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":1,"to":100,"file":"/nowhere/x.mp4"}}`, `record.list`, session.BadArgument},
 		{"export to a relative path", `{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":1,"to":100,"file":"x.mp4"}}`, `absolute`, session.BadArgument},
 		{"export of nobody", `{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"yard","from":1,"to":100,"file":"/x.mp4"}}`, `yard`, session.NoService},
@@ -181,7 +197,7 @@ func TestExport(t *testing.T) {
 	listener := dial(t, s)
 	listener.ask(`{"jsonrpc":"2.0","id":1,"method":"events.subscribe"}`)
 	file := filepath.Join(t.TempDir(), "clip.mp4")
-	a := dial(t, s).ask(`{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":"2026-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z","sha256":true,"file":"` + file + `"}}`)
+	a := dial(t, s).ask(`{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":"2026-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z","exact":true,"sign":true,"file":"` + file + `"}}`)
 	var files []exportedFile
 	if a.Error != nil || json.Unmarshal(a.Result, &files) != nil || len(files) != 1 {
 		t.Fatalf("%+v %s", a.Error, a.Result)
@@ -189,6 +205,12 @@ func TestExport(t *testing.T) {
 	f := files[0]
 	if st, err := os.Stat(file); err != nil || st.Size() != f.Bytes || f.Path != file || f.Duration < 0.5 || len(f.SHA256) != 64 || len(f.Stretches) == 0 || f.Stretches[0].Start.IsZero() {
 		t.Errorf("%+v, %v", f, err)
+	}
+	if _, _, err := recorder.VerifyManifest(t.Context(), file+recorder.ManifestSuffix, nil); err != nil {
+		t.Error(err)
+	}
+	if again := dial(t, s).ask(`{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":"2026-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z","file":"` + file + `"}}`); again.xp2pCode() != session.BadArgument {
+		t.Errorf("over a file that is there: %+v", again.Error)
 	}
 	for {
 		a := listener.read()

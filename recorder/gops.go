@@ -46,16 +46,19 @@ func encodeGOPs(gops []GOP, start time.Time) []byte {
 	return b
 }
 
-// leastGOP is about how many bytes a key picture takes in the table.
-const leastGOP = 9
-
 var errGOPs = errors.New("recorder: malformed table of key pictures")
 
 func decodeGOPs(b []byte, start time.Time) ([]GOP, error) {
 	if len(b) == 0 || b[0] != gopVersion {
 		return nil, errGOPs
 	}
-	gops := make([]GOP, 0, len(b)/leastGOP)
+	numbers := 0
+	for _, c := range b[1:] {
+		if c < 0x80 { // the last byte of a varint
+			numbers++
+		}
+	}
+	gops := make([]GOP, 0, numbers/5)
 	var part, media int64
 	wall := start.UnixMilli()
 	for b = b[1:]; len(b) > 0; {

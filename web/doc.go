@@ -41,8 +41,9 @@ type Cameras interface {
 type Recordings interface {
 	List(ctx context.Context, camera string, from, to time.Time) ([]recorder.Segment, error)
 	ListFirst(ctx context.Context, camera string, from, to time.Time, n int) ([]recorder.Segment, error)
-	Spans(ctx context.Context, camera string, from, to time.Time) ([]recorder.Span, error)
-	Any(ctx context.Context, camera string, from, to time.Time) (bool, error)
+	Spans(camera string, from, to time.Time, join time.Duration) []recorder.Span
+	Totals(camera string, from, to time.Time) []recorder.Total
+	Calendar(camera string, year int, month time.Month, zone *time.Location) []int
 	Gaps(ctx context.Context, camera string, from, to time.Time) ([]recorder.Gap, error)
 	Status(ctx context.Context) ([]recorder.StorageStatus, error)
 }

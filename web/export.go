@@ -38,11 +38,8 @@ func (s *Server) postExport(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		_, err = s.cfg.Cameras.Camera(p.Camera)
 	}
-	var spans []recorder.Span
-	if err == nil {
-		spans, err = s.cfg.Recordings.Spans(r.Context(), p.Camera, p.From.Time, p.To.Time)
-	}
-	if err == nil && len(spans) == 0 {
+	totals := s.cfg.Recordings.Totals(p.Camera, p.From.Time, p.To.Time)
+	if err == nil && len(totals) == 0 {
 		err = fmt.Errorf("%w: GET /api/v1/cameras/%s/recordings says what is", recorder.ErrNothing, p.Camera)
 	}
 	if err != nil {
@@ -50,8 +47,8 @@ func (s *Server) postExport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var bytes int64
-	for _, span := range spans {
-		bytes += span.Bytes
+	for _, t := range totals {
+		bytes += t.Bytes
 	}
 	e, err := s.exports.start(p.Camera, p.From.Time, p.To.Time, bytes)
 	if err != nil {

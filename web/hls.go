@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -77,7 +76,7 @@ func (s *Server) getMultivariant(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	h, err := s.heads.get(t.shares[0].seg)
+	h, err := s.heads.get(r.Context(), t.shares[0].seg)
 	if err != nil {
 		s.failFile(w, err)
 		return
@@ -131,7 +130,7 @@ func (s *Server) getInit(w http.ResponseWriter, r *http.Request) {
 	seg, err := s.segment(r.Context(), r.PathValue("camera"), r.PathValue("segment"))
 	var h *head
 	if err == nil {
-		h, err = s.heads.get(seg)
+		h, err = s.heads.get(r.Context(), seg)
 	}
 	if err != nil {
 		s.failFile(w, err)
@@ -156,14 +155,14 @@ func (s *Server) getPiece(w http.ResponseWriter, r *http.Request) {
 	seg, err := s.segment(r.Context(), r.PathValue("camera"), r.PathValue("segment"))
 	var h *head
 	if err == nil {
-		h, err = s.heads.get(seg)
+		h, err = s.heads.get(r.Context(), seg)
 	}
 	if err == nil && (offset < h.size || length > seg.Bytes-offset) {
 		err = fs.ErrNotExist
 	}
-	var f *os.File
+	var f recorder.ReadFile
 	if err == nil {
-		f, err = os.Open(seg.Path)
+		f, err = seg.OpenFile(r.Context())
 	}
 	if err != nil {
 		s.failFile(w, err)
@@ -190,7 +189,7 @@ func (s *Server) getPiece(w http.ResponseWriter, r *http.Request) {
 }
 
 // sendParts sends p and the parts behind it up to end.
-func sendParts(w io.Writer, f *os.File, p *fmp4.ReadPart, end int64, shift fmp4.Shift) error {
+func sendParts(w io.Writer, f io.ReaderAt, p *fmp4.ReadPart, end int64, shift fmp4.Shift) error {
 	var header []byte
 	buf := make([]byte, 128<<10)
 	for {

@@ -3,10 +3,10 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -65,8 +65,8 @@ func cut(seg *recorder.Segment, gops []recorder.GOP, tail bool) []piece {
 
 // partsAsGOPs is the table for a file whose index has none: sound alone, or an index
 // that was damaged. It reads all headers of the file.
-func partsAsGOPs(seg *recorder.Segment) ([]recorder.GOP, error) {
-	f, err := os.Open(seg.Path)
+func partsAsGOPs(ctx context.Context, seg *recorder.Segment) ([]recorder.GOP, error) {
+	f, err := seg.OpenFile(ctx)
 	if err != nil {
 		return nil, err
 	}

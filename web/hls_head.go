@@ -3,8 +3,8 @@
 package web
 
 import (
+	"context"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 
@@ -25,8 +25,8 @@ type head struct {
 // carried says whether HLS, as all of its players understand it, has a place for a codec.
 func carried(t *fmp4.Track) bool { return t.Video() || t.Codec == demux.AAC }
 
-func readHead(seg *recorder.Segment) (*head, error) {
-	f, err := os.Open(seg.Path)
+func readHead(ctx context.Context, seg *recorder.Segment) (*head, error) {
+	f, err := seg.OpenFile(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -143,14 +143,14 @@ type headCache struct {
 // maxHeads is how many are kept, each of some 2 kB. When it is full all are let go.
 const maxHeads = 2048
 
-func (c *headCache) get(seg *recorder.Segment) (*head, error) {
+func (c *headCache) get(ctx context.Context, seg *recorder.Segment) (*head, error) {
 	c.mu.Lock()
 	h := c.m[seg.Path]
 	c.mu.Unlock()
 	if h != nil {
 		return h, nil
 	}
-	h, err := readHead(seg)
+	h, err := readHead(ctx, seg)
 	if err != nil {
 		return nil, err
 	}

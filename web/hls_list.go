@@ -69,7 +69,7 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 		gops := seg.GOPs
 		if len(gops) == 0 && scanned < maxScanned {
 			scanned++
-			if gops, err = partsAsGOPs(seg); err != nil {
+			if gops, err = partsAsGOPs(ctx, seg); err != nil {
 				s.log.Warn("hls: a file is left out", "error", err) // removed meanwhile, or damaged
 				continue
 			}

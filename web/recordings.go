@@ -14,6 +14,10 @@ import (
 // maxRecordings is the longest stretch that is listed at once: a month.
 const maxRecordings = 32 * 24 * time.Hour
 
+// spanJoin is the longest hole that is none: two files of a camera that was connected
+// again at once nearly touch.
+const spanJoin = 100 * time.Millisecond
+
 // recordings is the answer to GET /api/v1/cameras/{camera}/recordings: between
 // from and to every instant is in a span, in a gap, or before the camera was known.
 type recordings struct {
@@ -33,11 +37,7 @@ func (s *Server) getRecordings(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	a := recordings{From: from, To: to}
-	if a.Spans, err = s.cfg.Recordings.Spans(r.Context(), c.Name, from, to); err != nil {
-		fail(w, err)
-		return
-	}
+	a := recordings{From: from, To: to, Spans: s.cfg.Recordings.Spans(c.Name, from, to, spanJoin)}
 	if a.Gaps, err = s.cfg.Recordings.Gaps(r.Context(), c.Name, from, to); err != nil {
 		fail(w, err)
 		return
@@ -69,18 +69,10 @@ func (s *Server) getCalendar(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	a := calendar{Month: month.Format("2006-01"), Zone: month.Location().String(), Days: []int{}}
-	for day := month; day.Month() == month.Month(); {
-		next := time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, day.Location())
-		any, err := s.cfg.Recordings.Any(r.Context(), c.Name, day, next)
-		if err != nil {
-			fail(w, err)
-			return
-		}
-		if any {
-			a.Days = append(a.Days, day.Day())
-		}
-		day = next
+	a := calendar{Month: month.Format("2006-01"), Zone: month.Location().String(),
+		Days: s.cfg.Recordings.Calendar(c.Name, month.Year(), month.Month(), month.Location())}
+	if a.Days == nil {
+		a.Days = []int{} // [], not null
 	}
 	answer(w, http.StatusOK, a)
 }

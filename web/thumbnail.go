@@ -7,8 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"os"
 	"sort"
 	"strconv"
 	"sync"
@@ -88,7 +88,7 @@ func (s *Server) getThumbnail(w http.ResponseWriter, r *http.Request) {
 	key := fmt.Sprintf("%s %d %d", seg.Path, g.Key, width)
 	jpeg := s.thumbs.get(key)
 	if jpeg == nil {
-		if jpeg, err = s.thumbs.make(r.Context(), key, width, func() ([]byte, error) { return s.pictureFile(seg, g) }); err != nil {
+		if jpeg, err = s.thumbs.make(r.Context(), key, width, func() ([]byte, error) { return s.pictureFile(r.Context(), seg, g) }); err != nil {
 			s.failThumbnail(w, err)
 			return
 		}
@@ -127,12 +127,12 @@ func (s *Server) keyPicture(ctx context.Context, camera string, at time.Time) (*
 
 // pictureFile is an MP4 of the key picture alone: the file's init and one part with one
 // sample.
-func (s *Server) pictureFile(seg *recorder.Segment, g recorder.GOP) ([]byte, error) {
-	h, err := s.heads.get(seg)
+func (s *Server) pictureFile(ctx context.Context, seg *recorder.Segment, g recorder.GOP) ([]byte, error) {
+	h, err := s.heads.get(ctx, seg)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(seg.Path)
+	f, err := seg.OpenFile(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (s *Server) pictureFile(seg *recorder.Segment, g recorder.GOP) ([]byte, err
 	return nil, fmp4.ErrPart
 }
 
-func onePicture(f *os.File, h *head, r *fmp4.ReadRun, sample fmp4.Sample, at int64) ([]byte, error) {
+func onePicture(f io.ReaderAt, h *head, r *fmp4.ReadRun, sample fmp4.Sample, at int64) ([]byte, error) {
 	b, err := fmp4.AppendInit(nil, h.tracks[:1])
 	if err != nil {
 		return nil, err
