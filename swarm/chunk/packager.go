@@ -123,8 +123,9 @@ func (p *Packager) Flush() {
 	}
 }
 
-// Open says whether a chunk is being filled: its tags wait for others or for Flush.
-func (p *Packager) Open() bool { return p.b != nil }
+// Filling is the sequence of the chunk that is being filled, if there is one: its tags
+// wait for others, or for Flush.
+func (p *Packager) Filling() (sequence uint64, ok bool) { return p.next, p.b != nil }
 
 // Put takes a tag, which came at now, and what was found in it; nothing of it is kept
 // but copies.
