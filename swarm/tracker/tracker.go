@@ -331,9 +331,17 @@ func (t *Tracker) tell(m *member) {
 	have := map[wire.PeerID]bool{m.ID: true}
 	for s := range chunk.Stripes {
 		for range sample {
-			if c := t.draw(s, m, have); c != nil {
+			c := t.draw(s, m, have)
+			for other := 1; other < chunk.Stripes && (c == nil || c.used >= c.Slots); other++ {
+				if d := t.draw((s+other)%chunk.Stripes, m, have); d != nil && d.used < d.Slots {
+					c = d // it has room that its own stripe does not need
+				}
+			}
+			if c != nil {
 				have[c.ID] = true
-				l = append(l, c.Member)
+				told := c.Member
+				told.Free = max(0, c.Slots-c.used)
+				l = append(l, told)
 			}
 		}
 	}

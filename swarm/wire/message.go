@@ -151,6 +151,7 @@ type Member struct {
 	NAT   string `json:"nat,omitempty"`
 	Home  int    `json:"home"`
 	Slots int    `json:"slots"`
+	Free  int    `json:"free"` // slots that were not in use when it said so last
 }
 
 // Signal is what two viewers exchange until there is a link between them: link.Offer,
