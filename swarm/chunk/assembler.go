@@ -51,6 +51,9 @@ func (a *Assembler) Skipped() uint64 { return a.skipped }
 // Broken says that chunks are missing: the next chunk that can be used has the flag Key.
 func (a *Assembler) Broken() bool { return !a.started }
 
+// Break has the stream go on at the next key frame: what was made last was not used.
+func (a *Assembler) Break() { a.started, a.held = false, a.held[:0] }
+
 // Append appends what the chunk adds to the stream to dst; e is the chunk's epoch.
 // Chunks come in the order of their sequences; both must have been verified. A chunk
 // that is missing is no error. The error is ErrNoKey, ErrSeal, or says that the source

@@ -32,6 +32,7 @@ type Action struct {
 	Peer     wire.PeerID
 	Stripe   int
 	Sequence uint64
+	Size     int // bytes of the chunk that is sent
 	Code     wire.Code
 	List     []uint64
 	Map      *wire.Map

@@ -76,6 +76,7 @@ type Node struct {
 	upload   bool
 	policy   wire.Policy
 
+	lag     time.Duration
 	meter   meter
 	nextMap time.Duration
 	asks    backoff
@@ -255,6 +256,9 @@ func (n *Node) deliver() {
 func (n *Node) delivered(sequence uint64) {
 	n.stats.Delivered++
 	lag := n.window.lag(sequence, n.now)
+	if sequence >= n.window.settled {
+		n.lag += (lag - n.lag) / 32
+	}
 	if lag > LateLag && sequence >= n.window.settled {
 		n.stats.Late++
 	}
@@ -263,6 +267,23 @@ func (n *Node) delivered(sequence uint64) {
 
 // Next is the sequence that is to be delivered next; 0: nothing has come yet.
 func (n *Node) Next() uint64 { return n.window.next }
+
+// Parents are whom the stripes come from: wire.Source, a peer, or Nobody.
+func (n *Node) Parents() (l [chunk.Stripes]wire.PeerID) {
+	for s := range n.stripes {
+		l[s] = nobody
+		if st := &n.stripes[s]; st.has {
+			l[s] = st.parent
+		}
+	}
+	return l
+}
+
+// Place is the stripe that the upload is for, and the stripes of which the viewer is head.
+func (n *Node) Place() (home int, heads uint8) { return n.home, n.heads }
+
+// Lag is the mean of what was delivered of late.
+func (n *Node) Lag() time.Duration { return n.lag }
 
 // Tick lets time pass.
 func (n *Node) Tick(now time.Duration) {

@@ -222,7 +222,7 @@ func (n *Node) send(p *neighbour, sequence uint64, size int) {
 	n.stats.SentChunks++
 	n.stats.SentBytes += uint64(size)
 	n.meter.queued(size)
-	n.act(Action{Kind: Send, Peer: p.id, Sequence: sequence})
+	n.act(Action{Kind: Send, Peer: p.id, Sequence: sequence, Size: size})
 }
 
 // Sent says that bytes which were to be sent are out, or will not be.

@@ -8,8 +8,10 @@ import (
 	"github.com/xp2p/xp2p/swarm/wire"
 )
 
-// nobody stands for no peer where Source is one.
-const nobody = ^wire.PeerID(0)
+// Nobody stands for no peer where wire.Source is one.
+const Nobody = ^wire.PeerID(0)
+
+const nobody = Nobody
 
 // slot is what is known of one sequence.
 type slot struct {

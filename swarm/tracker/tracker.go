@@ -272,6 +272,7 @@ func (t *Tracker) wanted() int {
 // crown makes heads, or lets some go, until each stripe has as many as it should.
 func (t *Tracker) crown() {
 	for s := range chunk.Stripes {
+		t.replace(s)
 		for len(t.heads[s]) > t.wanted() {
 			last := t.heads[s][len(t.heads[s])-1]
 			t.heads[s] = t.heads[s][:len(t.heads[s])-1]
@@ -286,6 +287,23 @@ func (t *Tracker) crown() {
 			t.heads[s] = append(t.heads[s], m)
 			m.heads |= 1 << s
 			t.policy(m)
+		}
+	}
+}
+
+// replace lets a head of a stripe go whose upload is for another one, where there is now
+// one whose is for it.
+func (t *Tracker) replace(s int) {
+	for i, h := range t.heads[s] {
+		if h.Home == s {
+			continue
+		}
+		if m := t.candidate(s); m != nil && m.Home == s {
+			t.heads[s][i] = m
+			m.heads |= 1 << s
+			h.heads &^= 1 << s
+			t.policy(m)
+			t.policy(h)
 		}
 	}
 }
