@@ -69,6 +69,13 @@ func (r *Ring) Changed() (<-chan struct{}, error) {
 	return r.changed, r.err
 }
 
+// Filled says whether the service has answered with keys.
+func (r *Ring) Filled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.keys) > 0
+}
+
 // Run looks keys up until ctx ends or the code holds no longer, whose keys remain.
 func (r *Ring) Run(ctx context.Context) {
 	wait := ringRetryMin

@@ -97,6 +97,9 @@ func (p *Peer) say(a plan.Action) {
 			b = wire.AppendList(b, wire.TypeMissing, l[:min(len(l), wire.MaxList)])
 		}
 	case plan.SendMap:
+		if p.mischief.tell != nil {
+			p.mischief.tell(a.Map)
+		}
 		b = wire.AppendMap(nil, a.Map)
 	}
 	if a.Peer == wire.Source {
@@ -124,7 +127,14 @@ func (p *Peer) send(a plan.Action) {
 			n.queue.put(wire.Append(nil, wire.TypeEpoch, e.Bytes()), 0)
 		}
 	}
-	if n.queue.put(wire.Append(nil, wire.TypeChunk, c.Bytes()), size) {
+	b := c.Bytes()
+	if p.mischief.chunk != nil {
+		if b = p.mischief.chunk(c); b == nil {
+			p.node.Sent(p.now(), size)
+			return
+		}
+	}
+	if n.queue.put(wire.Append(nil, wire.TypeChunk, b), size) {
 		n.unsent += size
 	} else {
 		p.node.Sent(p.now(), size)

@@ -4,6 +4,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -63,9 +64,16 @@ type Peer struct {
 	source   *toSource // nil: there is no way to it
 	accused  []wire.PeerID
 	dropped  uint64
+	mischief mischief // of tests
 
 	mu    sync.Mutex
 	stats Stats
+}
+
+// mischief is what a test has a peer do that no honest one does; nil: nothing.
+type mischief struct {
+	chunk func(*chunk.Chunk) []byte // sent in its place; nil bytes: nothing is
+	tell  func(*wire.Map)
 }
 
 // Stats of a peer since it was started.
@@ -78,14 +86,16 @@ type Stats struct {
 	Lag          time.Duration  // the mean of what was delivered in the last seconds
 	Forged       uint64         // chunks and epochs that the source has not signed
 	Dropped      uint64         // times that FLV was dropped because nobody read it
-	Home         int
-	Heads        uint8
-	SourceStands bool
+	Home         int            // the stripe that the upload is for
+	Heads        uint8          // stripes that are taken from the source for others, bit n for stripe n
+	SourceStands bool           // there is a way to the source
+	Download     bool           // the switches
+	Upload       bool
 }
 
 // Start joins the stream at the URL and returns when the source has answered. ctx bounds
-// the call alone. The error is ErrNotSwarm, ErrSealed where a code is missing, or a
-// *Refusal; anything else says that the source cannot be reached.
+// the call alone. The error is ErrNotSwarm, ErrSealed where a code is missing or does not
+// hold, or a *Refusal; anything else says that the source cannot be reached.
 func Start(ctx context.Context, cfg Config) (*Peer, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -107,12 +117,18 @@ func Start(ctx context.Context, cfg Config) (*Peer, error) {
 	}
 	p.node = plan.New(plan.Config{Self: p.self, MaxUpload: cfg.MaxUpload, NoUpload: cfg.NoUpload || cfg.Identity == nil,
 		NoDownload: cfg.NoDownload || cfg.Identity == nil, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))})
+	p.stats.Download, p.stats.Upload = !cfg.NoDownload, !cfg.NoUpload
 	p.life, p.cancel = context.WithCancel(context.Background())
 	if cfg.CodeURL != "" {
 		p.ring = keys.NewRing(cfg.CodeURL, p.cfg.HTTP, p.log)
 		p.wg.Go(func() { p.ring.Run(p.life) })
 	}
 	first, err := p.join(ctx, 1<<chunk.Stripes-1, 0)
+	if err == nil && first.welcome.Sealed {
+		if err = p.awaitKeys(ctx); err != nil {
+			first.end()
+		}
+	}
 	if err != nil {
 		p.cancel()
 		p.wg.Wait()
@@ -126,6 +142,26 @@ func Start(ctx context.Context, cfg Config) (*Peer, error) {
 		p.wg.Go(p.watchRing)
 	}
 	return p, nil
+}
+
+// awaitKeys waits for the first answer of the key service.
+func (p *Peer) awaitKeys(ctx context.Context) error {
+	if p.ring == nil {
+		return fmt.Errorf("%w: give the codeUrl that its owner has for you", ErrSealed)
+	}
+	changed, err := p.ring.Changed()
+	if err == nil && !p.ring.Filled() {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		_, err = p.ring.Changed()
+	}
+	if errors.Is(err, keys.ErrNoCode) {
+		return fmt.Errorf("%w: %w", ErrSealed, err)
+	}
+	return nil // a service that cannot be reached now is tried again
 }
 
 // Read gives FLV bytes: the stream from a key frame on. Where nobody reads for long the
@@ -164,8 +200,10 @@ func (p *Peer) Stream() string { return p.stream }
 // Switch turns taking from other viewers, and giving to them, on or off: the reference's
 // switches (reference/xp2p.md §8).
 func (p *Peer) Switch(download, upload bool) {
+	p.mu.Lock()
+	p.stats.Download, p.stats.Upload = download, upload
+	p.mu.Unlock()
 	p.post(p.life, func() {
-		p.cfg.NoDownload, p.cfg.NoUpload = !download, !upload
 		p.node.Switch(p.now(), download && p.cfg.Identity != nil, upload && p.cfg.Identity != nil)
 	})
 }

@@ -31,6 +31,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const path = "/live/a.flv"
 
+var testKey2 = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, ed25519.SeedSize))
+
 var testKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
 
 // world is a source with an origin, and a player whose tags are what all must see.
@@ -164,6 +166,15 @@ type viewer struct {
 	err  error
 	done chan struct{}
 	once sync.Once
+}
+
+func identity(t testing.TB) (string, *link.Identity) {
+	t.Helper()
+	id, err := link.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.Pin().String(), id
 }
 
 func loopback(t testing.TB) (*link.Socket, *link.Identity) {

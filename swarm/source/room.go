@@ -135,7 +135,7 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	out := newOutput(w)
 	buf := wire.AppendJSON(nil, wire.TypeWelcome, wire.Welcome{Stream: m.s.name, Key: m.cfg.Key.Public().(ed25519.PublicKey),
-		Token: v.token, STUN: m.cfg.STUN, NoTracker: m.cfg.NoTracker})
+		Token: v.token, STUN: m.cfg.STUN, NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != ""})
 	alive := time.NewTicker(beat)
 	defer alive.Stop()
 	for {

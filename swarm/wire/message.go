@@ -140,6 +140,8 @@ type Welcome struct {
 	Token string `json:"token"`
 	// STUN servers that peers may use, "stun:HOST:PORT".
 	STUN []string `json:"stun,omitempty"`
+	// Sealed: nobody sees the stream without its code.
+	Sealed bool `json:"sealed,omitempty"`
 	// NoTracker: the source has none; viewers stay with it.
 	NoTracker bool `json:"no-tracker,omitempty"`
 }
