@@ -108,7 +108,7 @@ func (v *Verifier) Epoch(b []byte) (*Epoch, error) {
 		return nil, fmt.Errorf("%w: it is of another stream", ErrEpoch)
 	case binary.BigEndian.Uint32(b[40:]) != uint32(len(e.Init)):
 		return nil, fmt.Errorf("%w: its length is wrong", ErrEpoch)
-	case e.First < e.Run:
+	case e.First < e.Run || e.First >= MaxSequence:
 		return nil, fmt.Errorf("%w: it begins before its run", ErrEpoch)
 	case !ed25519.Verify(v.Source, epochMessage(b[:epochSigned], e.Init), b[epochSigned:epochHeader]):
 		return nil, ErrSignature

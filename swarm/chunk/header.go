@@ -18,6 +18,9 @@ const (
 	HeaderSize = 140
 	// MaxPayload is the most that a chunk carries of a stream, in bytes.
 	MaxPayload = 32 << 10
+	// MaxSequence is beyond what a source uses, so that nobody need think of sequences
+	// that wrap.
+	MaxSequence = 1 << 62
 	// MaxSize is the length of the longest chunk on the wire.
 	MaxSize = HeaderSize + MaxPayload + sealOverhead
 
@@ -118,6 +121,8 @@ func Parse(b []byte) (*Chunk, error) {
 	switch {
 	case int(b[3]&3) != c.Stripe():
 		return nil, fmt.Errorf("%w: sequence %d is not of stripe %d", ErrForm, c.Sequence, b[3]&3)
+	case c.Sequence >= MaxSequence:
+		return nil, fmt.Errorf("%w: sequence %d", ErrForm, c.Sequence)
 	case c.Flags&^allFlags != 0 || c.Flags&(Key|Start) == Key:
 		return nil, fmt.Errorf("%w: flags %#x", ErrForm, c.Flags)
 	case n > limit || int(n) != len(b)-HeaderSize:

@@ -184,7 +184,7 @@ func (n *Node) applySwitches() {
 func (n *Node) Epoch(now time.Duration, first, run uint64) {
 	n.now = now
 	w := &n.window
-	if first <= w.epoch {
+	if first <= w.epoch || first >= chunk.MaxSequence {
 		return
 	}
 	w.epoch = first
@@ -201,6 +201,9 @@ func (n *Node) Epoch(now time.Duration, first, run uint64) {
 func (n *Node) Chunk(now time.Duration, from wire.PeerID, sequence uint64, dts uint32, size int, key bool) bool {
 	n.now = now
 	w := &n.window
+	if sequence >= chunk.MaxSequence {
+		return false
+	}
 	if w.next == 0 {
 		if !key {
 			return false
