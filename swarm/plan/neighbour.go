@@ -233,7 +233,7 @@ func (n *Node) best(s int, besides wire.PeerID) (wire.PeerID, time.Duration) {
 			continue
 		}
 		lag := time.Duration(sm.LagMS+m.CostMS)*time.Millisecond + p.rtt/2
-		if lag > farAway {
+		if lag > farAway+n.margin {
 			continue
 		}
 		cost := lag

@@ -77,6 +77,7 @@ type Node struct {
 	policy   wire.Policy
 
 	lag     time.Duration
+	margin  time.Duration // see needless
 	meter   meter
 	nextMap time.Duration
 	asks    backoff
@@ -217,6 +218,7 @@ func (n *Node) Chunk(now time.Duration, from wire.PeerID, sequence uint64, dts u
 	asked := w.askedOf(sequence) == from
 	if !w.put(sequence, dts, size, key, now) {
 		n.stats.Duplicates++
+		n.needless(sequence)
 		n.strike(from, s, asked)
 		n.pushed(s, from, sequence, asked)
 		return false
@@ -293,6 +295,7 @@ func (n *Node) Tick(now time.Duration) {
 	n.now = now
 	n.window.drift(now)
 	n.meter.tick(now, n.used(), n.window.rate)
+	n.margin -= n.margin * TickEvery / marginHolds
 	n.trim()
 	for s := range n.stripes {
 		n.tend(s)

@@ -20,7 +20,22 @@ const (
 	askAgain     = 350 * time.Millisecond
 	askSource    = time.Second
 	maxPerRepair = 32
+
+	// marginStep is what one request that was needless adds to how long a chunk is waited
+	// for, marginHolds how long it takes to be forgotten.
+	marginStep  = 15 * time.Millisecond
+	maxMargin   = 4 * time.Second
+	marginHolds = 20 * time.Second
 )
+
+// needless learns from a chunk that comes a second time, after it was asked for: it would
+// have come. Where everything is slow, as on a machine that is overloaded, asking again
+// makes it slower still; a viewer then rather waits.
+func (n *Node) needless(sequence uint64) {
+	if sl := n.window.at(sequence); sl.sequence == sequence && sl.tries > 0 && n.now-sl.askedAt < maxMargin {
+		n.margin = min(n.margin+marginStep, maxMargin)
+	}
+}
 
 // repair asks for chunks that are later than they should be.
 func (n *Node) repair() {
@@ -40,11 +55,11 @@ func (n *Node) repair() {
 		}
 		missing := seq - 1
 		st := &n.stripes[chunk.StripeOf(missing)]
-		patience := n.patience(st)
+		patience := n.patience(st) + n.margin
 		if lag < patience {
 			continue
 		}
-		late := min(max(patience, earliest+time.Duration(len(st.path))*perHop), latest)
+		late := min(max(patience, earliest+time.Duration(len(st.path))*perHop), latest) + n.margin
 		of := n.whom(missing, lag, late)
 		if of == nobody || len(lists[of]) >= maxPerRepair {
 			continue

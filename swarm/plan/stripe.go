@@ -136,7 +136,7 @@ func (n *Node) improve(s int) {
 	st.retry = n.now + steady/2 + n.spread(steady)
 	if p, lag := n.best(s, st.parent); p != nobody && lag+max(by, st.usual()/3) < st.usual() {
 		n.move(s, p)
-	} else if st.usual() > tooLate && n.sourceUp {
+	} else if st.usual() > tooLate+n.margin && n.sourceUp {
 		n.move(s, wire.Source)
 	}
 }
@@ -186,7 +186,7 @@ func (n *Node) adopt(s int) {
 
 // silent says whether the parent sends nothing while the stream goes on.
 func (n *Node) silent(st *stripe) bool {
-	patience := max(silentFor, 3*chunk.Stripes*n.window.chunkGap)
+	patience := max(silentFor, 3*chunk.Stripes*n.window.chunkGap) + n.margin
 	if st.parent == wire.Source {
 		patience *= 3 // its way may be slow; that it is gone is told
 	}
