@@ -21,7 +21,7 @@ TESTFLAGS := -timeout 20m $(if $(V),-v)
 FUZZTIME ?= 30s
 SECONDS ?=
 
-.PHONY: help deps build demo test bench fuzz asan lint
+.PHONY: help deps ui build demo test bench fuzz asan lint
 
 help: ## list the targets (this is what plain make does)
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ deps: ## install what is missing on this machine (Debian packages, by apt-get)
 	@scripts/need-go.sh
 	@scripts/deps.sh
 
-build: ## build bin/xp2p and bin/libgstxp2p.so
+ui: ## build the page of the recorder (web/ui), which build embeds; needs npm
+	@scripts/ui.sh
+
+build: ui ## build bin/xp2p, with the page, and bin/libgstxp2p.so
 	@scripts/need-go.sh
 	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/xp2p ./cmd/xp2p
 	CGO_ENABLED=1 $(GO) build -ldflags '$(LDFLAGS)' -buildmode=c-shared -o bin/libgstxp2p.so ./cmd/gstxp2p

@@ -31,6 +31,10 @@ type Cameras interface {
 	Subscribe() *nvr.Subscription
 	// Export writes recordings as MP4; subscribers hear how far it is.
 	Export(ctx context.Context, r recorder.ExportRequest) ([]recorder.ExportedFile, error)
+	// Talk says what in has to a camera's speaker, until it ends.
+	Talk(ctx context.Context, r nvr.TalkRequest) (nvr.TalkResult, error)
+	Changer
+	Requests
 }
 
 // Recordings is what the record methods act on.
@@ -38,6 +42,8 @@ type Recordings interface {
 	List(ctx context.Context, camera string, from, to time.Time) ([]recorder.Segment, error)
 	Gaps(ctx context.Context, camera string, from, to time.Time) ([]recorder.Gap, error)
 	Status(ctx context.Context) ([]recorder.StorageStatus, error)
+	Overview
+	Locks
 }
 
 // Pipelines is what the pipeline methods act on: those of the configuration.

@@ -34,6 +34,12 @@ func (s *Server) methods(c *conn) handler.Map {
 		"record.export":    method(s.recordExport),
 		"events.subscribe": method(c.subscribe),
 	}
+	s.addCameraMethods(m)
+	s.addRecordMethods(m)
+	m["talk.play"] = method(s.talkPlay)
+	if s.cfg.Reload != nil {
+		m["config.reload"] = method(s.configReload)
+	}
 	if s.cfg.Pipelines != nil {
 		s.addPipelineMethods(m)
 	}

@@ -23,8 +23,10 @@ type Config struct {
 	Path       string // of the socket
 	Cameras    Cameras
 	Recordings Recordings
-	Pipelines  Pipelines    // nil: there are no such methods
-	Logger     *slog.Logger // nil: discarded
+	Pipelines  Pipelines                               // nil: there are no such methods
+	Dir        string                                  // relative paths of cameras that are added are under it
+	Reload     func(context.Context) (Reloaded, error) // reads the configuration again; nil: there is no such method
+	Logger     *slog.Logger                            // nil: discarded
 }
 
 // maxClients is how many connections are served at once; further ones are closed.

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -79,10 +81,10 @@ func (c Config) withDefaults() Config {
 
 // Device is a camera, or an NVR with several channels.
 type Device struct {
-	cfg  Config
-	hubs []*hub
-	mux  *http.ServeMux
-	log  *slog.Logger
+	cfg      Config // Channels apart
+	channels atomic.Pointer[[]channel]
+	mux      *http.ServeMux
+	log      *slog.Logger
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -112,12 +114,9 @@ func New(cfg Config) (*Device, error) {
 	d := &Device{cfg: cfg, log: cfg.Logger, viewing: map[string]int{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.ctx, d.cancel = ctx, cancel
-	for i, c := range cfg.Channels {
-		h := newHub(c.Source, cfg.Watermarks, d.log.With("channel", i))
-		h.onDemand, h.linger = c.OnDemand, cfg.linger
-		d.hubs = append(d.hubs, h)
-		d.wg.Add(1)
-		go func() { defer d.wg.Done(); h.run(ctx) }()
+	d.channels.Store(new([]channel))
+	for _, c := range cfg.Channels {
+		d.AddChannel(c)
 	}
 	d.mux = http.NewServeMux()
 	d.mux.HandleFunc("GET /ipc.flv", d.serveStream)
@@ -132,15 +131,44 @@ func New(cfg Config) (*Device, error) {
 	return d, nil
 }
 
+// channel is a Channel that is served.
+type channel struct {
+	Channel
+	hub *hub
+}
+
+// all are the channels now, by number; the slice is not written again.
+func (d *Device) all() []channel { return *d.channels.Load() }
+
+// AddChannel serves one more channel and gives its number. Channels are never
+// taken away, so that a number means the same for as long as the device lives: one
+// that is gone has an Online that says so. After Close it does nothing and gives -1.
+func (d *Device) AddChannel(c Channel) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ctx.Err() != nil {
+		return -1
+	}
+	list := slices.Clone(d.all())
+	h := newHub(c.Source, d.cfg.Watermarks, d.log.With("channel", len(list)))
+	h.onDemand, h.linger = c.OnDemand, d.cfg.linger
+	list = append(list, channel{c, h})
+	d.channels.Store(&list)
+	d.wg.Go(func() { h.run(d.ctx) })
+	return len(list) - 1
+}
+
 // Close ends every stream and the sources, and waits for both.
 func (d *Device) Close() error {
-	d.cancel()
+	d.mu.Lock()
+	d.cancel() // under the lock: see AddChannel
+	d.mu.Unlock()
 	d.wg.Wait()
 	return nil
 }
 
 // Stats of a channel, and whether its source delivers now.
-func (d *Device) Stats(channel int) (Stats, bool) { return d.hubs[channel].snapshot() }
+func (d *Device) Stats(channel int) (Stats, bool) { return d.all()[channel].hub.snapshot() }
 
 // Viewers is the number of viewers now.
 func (d *Device) Viewers() int {

@@ -390,3 +390,51 @@ func FuzzCommandParam(f *testing.F) {
 }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// A channel that is added while the device serves is the next number, with a
+// stream of its own; those that were there go on.
+func TestAddChannel(t *testing.T) {
+	first, second := newFeed(), newFeed()
+	d, srv := start(t, Config{Channels: []Channel{{Name: "gate", Source: first}}})
+	w := <-first.w
+	w.Write(header())
+	w.Write(frame(0, 300, true))
+	res, err := http.Get(srv.URL + "/ipc.flv?action=live&channel=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got := d.AddChannel(Channel{Name: "yard", Source: second}); got != 1 {
+		t.Fatalf("channel %d", got)
+	}
+	w2 := <-second.w
+	w2.Write(header())
+	w2.Write(frame(0, 500, true))
+	res2, err := http.Get(srv.URL + "/ipc.flv?action=live&channel=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res2.Body.Close()
+	w.Write(frame(1, 301, false))
+	for _, c := range []struct {
+		body io.Reader
+		n    int
+	}{{res.Body, 2}, {res2.Body, 1}} {
+		if media, _ := units(t, c.body, c.n); len(media) != c.n {
+			t.Errorf("%d units, want %d", len(media), c.n)
+		}
+	}
+	list, err := http.Get(srv.URL + "/command?action=inner_define&cmd=get_nvr_list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Body.Close()
+	want := `{"DeviceName":"yard","Channel":"1","Online":"1"}`
+	if body, err := io.ReadAll(list.Body); err != nil || !strings.Contains(string(body), want) {
+		t.Errorf("get_nvr_list: %s %v, want it to have %s", body, err, want)
+	}
+	d.Close()
+	if got := d.AddChannel(Channel{Name: "late", Source: first}); got != -1 {
+		t.Errorf("a closed device took channel %d", got)
+	}
+}

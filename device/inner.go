@@ -89,7 +89,7 @@ func (d *Device) state(r *innerRequest) int {
 	case "live", "":
 		return allowed(grant.Live, true, d.full(r.peer))
 	case "playback":
-		return allowed(grant.Playback, d.cfg.Channels[channel].Archive != nil, d.full(r.peer))
+		return allowed(grant.Playback, d.all()[channel].Archive != nil, d.full(r.peer))
 	case "voice":
 		return allowed(grant.Voice, d.cfg.Speaker != nil, d.line.busy())
 	}
@@ -104,17 +104,18 @@ type nvrChannel struct {
 }
 
 func (d *Device) nvrList(w http.ResponseWriter, _ *innerRequest) {
-	l := make([]nvrChannel, len(d.hubs))
-	for i, h := range d.hubs {
-		_, live := h.snapshot()
-		if f := d.cfg.Channels[i].Online; f != nil {
-			live = f()
+	channels := d.all()
+	l := make([]nvrChannel, len(channels))
+	for i, c := range channels {
+		_, live := c.hub.snapshot()
+		if c.Online != nil {
+			live = c.Online()
 		}
 		online := "0"
 		if live {
 			online = "1"
 		}
-		l[i] = nvrChannel{d.cfg.Channels[i].Name, strconv.Itoa(i), online}
+		l[i] = nvrChannel{c.Name, strconv.Itoa(i), online}
 	}
 	reply(w, l)
 }
@@ -124,7 +125,7 @@ func (d *Device) forceKeyFrame(w http.ResponseWriter, r *innerRequest) {
 	switch {
 	case err != nil:
 		refuse(w, statusNotFound, err.Error())
-	case !d.hubs[channel].requestKeyFrame():
+	case !d.all()[channel].hub.requestKeyFrame():
 		refuse(w, statusUnsupported, "the source of this channel cannot be asked for a key frame: the next one comes by itself")
 	default:
 		replyDone(w)

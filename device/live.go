@@ -57,7 +57,7 @@ func (d *Device) live(w http.ResponseWriter, r *streamRequest, what selection) {
 
 // serveLiveMJPEG is action=live-mjpg, which only sources of JPEG devices have.
 func (d *Device) serveLiveMJPEG(w http.ResponseWriter, r *streamRequest) {
-	src, ok := d.cfg.Channels[r.channel].Source.(MJPEGSource)
+	src, ok := d.all()[r.channel].Source.(MJPEGSource)
 	if !ok {
 		refuse(w, statusUnsupported, "this camera has no JPEG pictures: ask for action=live")
 		return

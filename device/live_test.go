@@ -104,7 +104,7 @@ func TestKeyFrameRequests(t *testing.T) {
 	w.Write(header())
 	w.Write(frame(0, 100, false))
 	feedUntil(d, 1)
-	h := d.hubs[0]
+	h := d.all()[0].hub
 	join := func() {
 		t.Helper()
 		v, err := h.join(t.Context(), everything, h.marks, nil)

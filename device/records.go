@@ -64,10 +64,10 @@ func (d *Device) archiveOf(w http.ResponseWriter, r *innerRequest) Archive {
 		refuse(w, statusNotFound, err.Error())
 	case !r.peer.allows(grant.Playback) && !r.peer.allows(grant.Download):
 		refuse(w, statusForbidden, "the xp2pInfo allows neither playback nor downloads")
-	case d.cfg.Channels[channel].Archive == nil:
+	case d.all()[channel].Archive == nil:
 		refuse(w, statusUnsupported, noArchive)
 	default:
-		return d.cfg.Channels[channel].Archive
+		return d.all()[channel].Archive
 	}
 	return nil
 }

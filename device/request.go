@@ -105,7 +105,8 @@ func (d *Device) serveStream(w http.ResponseWriter, r *http.Request) {
 		log.Info("_crypto=off ignored: links are always encrypted")
 		w.Header().Set("X-Xp2p-Crypto", "on")
 	}
-	action.serve(d, w, &streamRequest{r, peer, q, channel, d.hubs[channel], d.cfg.Channels[channel].Archive, log})
+	c := d.all()[channel]
+	action.serve(d, w, &streamRequest{r, peer, q, channel, c.hub, c.Archive, log})
 }
 
 // enterOrRefuse counts a viewer in, or refuses it; then ok is false.
@@ -167,7 +168,7 @@ func (d *Device) channel(s string) (int, error) {
 			return 0, fmt.Errorf("channel %q is not a number", s)
 		}
 	}
-	if n < 0 || n >= len(d.hubs) {
+	if n < 0 || n >= len(d.all()) {
 		return 0, fmt.Errorf("there is no channel %d", n)
 	}
 	return n, nil

@@ -19,10 +19,11 @@ var tapMarks = Watermarks{Low: 2 << 20, Warn: 6 << 20, High: 8 << 20}
 // It is no viewer and is not counted as one. ctx bounds the call. The stream ends
 // with io.EOF when the source's does; then Tap again.
 func (d *Device) Tap(ctx context.Context, channel int) (io.ReadCloser, error) {
-	if channel < 0 || channel >= len(d.hubs) {
+	channels := d.all()
+	if channel < 0 || channel >= len(channels) {
 		return nil, fmt.Errorf("there is no channel %d", channel)
 	}
-	h := d.hubs[channel]
+	h := channels[channel].hub
 	v, err := h.join(ctx, everything, tapMarks, nil)
 	if err != nil {
 		return nil, err

@@ -268,14 +268,27 @@ xp2p_buffer_new (gsize size, GstMapInfo *map)
   return buffer;
 }
 
+static void
+release (gpointer handle)
+{
+  xp2pSrcRelease ((guintptr) handle);
+}
+
+/* Data belongs to Go, which keeps it where it is until the handle is released. */
+GstBuffer *
+xp2p_buffer_wrap (gpointer data, gsize size, guintptr handle)
+{
+  return gst_buffer_new_wrapped_full (0, data, size, 0, size,
+      (gpointer) handle, release);
+}
+
 void
-xp2p_buffer_finish (GstBuffer *buffer, GstMapInfo *map, GstClockTime at,
+xp2p_buffer_finish (GstBuffer *buffer, gsize size, GstClockTime at,
     guint64 offset, gboolean header, gboolean discont)
 {
-  gst_buffer_unmap (buffer, map);
   GST_BUFFER_OFFSET (buffer) = offset;
   if (offset != GST_BUFFER_OFFSET_NONE)
-    GST_BUFFER_OFFSET_END (buffer) = offset + map->size;
+    GST_BUFFER_OFFSET_END (buffer) = offset + size;
   GST_BUFFER_PTS (buffer) = at;
   GST_BUFFER_DTS (buffer) = at;
   if (header)

@@ -72,5 +72,6 @@ void xp2p_src_place (gpointer src, GstClockTime start, GstClockTime stop,
 /* A new buffer of size bytes; they are written at map's data, then the buffer is
  * finished. at and offset may be none. */
 GstBuffer *xp2p_buffer_new (gsize size, GstMapInfo *map);
-void xp2p_buffer_finish (GstBuffer *buffer, GstMapInfo *map, GstClockTime at,
+GstBuffer *xp2p_buffer_wrap (gpointer data, gsize size, guintptr handle);
+void xp2p_buffer_finish (GstBuffer *buffer, gsize size, GstClockTime at,
     guint64 offset, gboolean header, gboolean discont);

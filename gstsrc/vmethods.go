@@ -12,6 +12,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime"
+	"runtime/cgo"
 	"unsafe"
 
 	"github.com/xp2p/xp2p/gstsrc/internal/httpflv"
@@ -113,8 +115,31 @@ func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 	return C.GST_FLOW_OK
 }
 
-// newBuffer copies a chunk into a GstBuffer, straight from where it was received.
+// newBuffer makes a GstBuffer of a chunk: of its own memory if the chunk brings it, else
+// of a copy, straight from where it was received.
 func newBuffer(c *receiver.Chunk, m receiver.Mode) *C.GstBuffer {
+	var b *C.GstBuffer
+	switch {
+	case c.Block == nil:
+		b = copied(c)
+	case len(c.Parts) == 1 && c.Size >= len(c.Block.Bytes())/3:
+		b = wrap(c)
+	default: // a buffer that is kept must not keep much more than it holds
+		b = copied(c)
+		c.Block.Release()
+	}
+	if b == nil {
+		return nil
+	}
+	at, offset := C.GstClockTime(c.Time), C.guint64(C.GST_BUFFER_OFFSET_NONE)
+	if m == receiver.Download {
+		at, offset = C.GST_CLOCK_TIME_NONE, C.guint64(c.Offset)
+	}
+	C.xp2p_buffer_finish(b, C.gsize(c.Size), at, offset, gbool(c.Header), gbool(c.Restart && c.Time > 0))
+	return b
+}
+
+func copied(c *receiver.Chunk) *C.GstBuffer {
 	var data C.GstMapInfo
 	b := C.xp2p_buffer_new(C.gsize(c.Size), &data)
 	if b == nil {
@@ -124,12 +149,32 @@ func newBuffer(c *receiver.Chunk, m receiver.Mode) *C.GstBuffer {
 	for _, part := range c.Parts {
 		to = to[copy(to, part):]
 	}
-	at, offset := C.GstClockTime(c.Time), C.guint64(C.GST_BUFFER_OFFSET_NONE)
-	if m == receiver.Download {
-		at, offset = C.GST_CLOCK_TIME_NONE, C.guint64(c.Offset)
-	}
-	C.xp2p_buffer_finish(b, &data, at, offset, gbool(c.Header), gbool(c.Restart && c.Time > 0))
+	C.gst_buffer_unmap(b, &data)
 	return b
+}
+
+// lent is a block that a GstBuffer holds: pinned, so that C may keep its address.
+type lent struct {
+	block *receiver.Block
+	pin   runtime.Pinner
+}
+
+func wrap(c *receiver.Chunk) *C.GstBuffer {
+	l := &lent{block: c.Block}
+	part := c.Parts[0]
+	l.pin.Pin(unsafe.SliceData(part))
+	return C.xp2p_buffer_wrap(C.gpointer(unsafe.SliceData(part)), C.gsize(len(part)), C.guintptr(cgo.NewHandle(l)))
+}
+
+// xp2pSrcRelease is told that a buffer's memory is not used any longer, in any thread.
+//
+//export xp2pSrcRelease
+func xp2pSrcRelease(handle C.guintptr) {
+	h := cgo.Handle(handle)
+	l := h.Value().(*lent)
+	h.Delete()
+	l.pin.Unpin()
+	l.block.Release()
 }
 
 func gbool(b bool) C.gboolean {

@@ -11,7 +11,7 @@ import (
 type Event struct {
 	Time time.Time `json:"time"`
 	// Type: "export.progress" and "export.done" (Detail is an ExportDetail), "camera.state" (Detail is a CameraStatus), "camera.event" (a session.Event
-	// of a camera reached by xp2pInfo), "lost" (a LostDetail), or what Publish was given.
+	// of a camera reached by xp2pInfo), those of NVR.notice, "lost" (a LostDetail), or what Publish was given.
 	Type   string `json:"type"`
 	Camera string `json:"camera,omitempty"`
 	Detail any    `json:"detail,omitempty"`

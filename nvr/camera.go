@@ -33,56 +33,131 @@ type camera struct {
 	damage   atomic.Int64 // stretches of bytes that were skipped
 	meter    meter
 
-	mu    sync.Mutex
-	state CameraState
-	since time.Time
-	retry time.Time // when the next attempt is due
-	err   error     // why the last attempt ended
-	errAt time.Time
-	tries int // attempts so far
+	ctx    context.Context // ends with the camera
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when run has ended
+	wake   chan struct{} // has one token when somebody wants the stream
+
+	wanted atomic.Bool // to be recorded now
+
+	mu       sync.Mutex
+	demand   demand
+	keep     KeepConfig
+	reason   string    // why it is recorded; "": it is not
+	streams  bool      // an attempt has a stream: its gate follows wanted
+	watchers int       // who watch or wait for the stream
+	unwanted time.Time // since when nobody needs the stream; zero: somebody does
+	state    CameraState
+	since    time.Time
+	retry    time.Time // when the next attempt is due
+	err      error     // why the last attempt ended
+	errAt    time.Time
+	tries    int    // attempts so far
+	reach    string // cameraUp or cameraDown, as it was said last; "": neither yet
 }
 
+// Types of events that say that a camera can be had or not; between the two are
+// attempts.
+const (
+	cameraUp   = "camera.up"
+	cameraDown = "camera.down"
+)
+
+// errChanged is the cause of the end of a camera that is changed or removed.
+var errChanged = errors.New("the camera is changed or removed")
+
 func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
+	n.archive.SetRetention(cfg.Name, cfg.retention())
 	rec, err := n.archive.Camera(cfg.Name)
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Record.When == "" {
+		cfg.Record.When = RecordAlways
+	}
 	c := &camera{nvr: n, cfg: cfg, rec: rec, live: device.NewFanout(watchMarks),
-		log: n.log.With("camera", cfg.Name), state: StateConnecting, since: time.Now()}
+		log: n.log.With("camera", cfg.Name), state: StateConnecting, since: time.Now(),
+		done: make(chan struct{}), wake: make(chan struct{}, 1), demand: demand{cfg: cfg.Record}, keep: cfg.Keep}
+	c.ctx, c.cancel = context.WithCancelCause(n.ctx)
 	if cfg.URL != "" {
 		c.source = &httpSource{client: &http.Client{Transport: n.http}, url: cfg.URL}
 	} else {
-		c.source = &peerSource{pool: n.peers, name: cfg.Name, info: cfg.Info, params: cfg.Params, events: func(e session.Event) {
+		c.source = &peerSource{pool: n.peers, name: cfg.Name, info: cfg.Info, params: cfg.Params, messages: c.onMessage(), events: func(e session.Event) {
 			n.bus.publish(Event{Type: "camera.event", Camera: cfg.Name, Detail: e})
 		}}
 	}
 	return c, nil
 }
 
-// run tries until ctx ends. A pause between attempts grows with every one that
-// brought no picture.
-func (c *camera) run(ctx context.Context) {
+// start begins the camera's loop.
+func (c *camera) start() {
+	c.evaluate(time.Now())
+	if !c.wanted.Load() {
+		c.rec.Mark(recorder.CauseConfig)
+	}
+	c.nvr.wg.Go(c.run)
+}
+
+// stop ends the camera, which is not wanted any longer, and waits for it.
+func (c *camera) stop() error {
+	c.cancel(errChanged)
+	<-c.done
+	return c.rec.Close(recorder.CauseConfig)
+}
+
+// endCause is the ledger's cause where the camera's context has ended.
+func (c *camera) endCause() recorder.Cause {
+	if context.Cause(c.ctx) == errChanged {
+		return recorder.CauseConfig
+	}
+	return recorder.CauseRestart
+}
+
+// run tries until the camera's context ends. A pause between attempts grows with
+// every one that brought no picture.
+func (c *camera) run() {
+	defer close(c.done)
+	defer c.cancel(nil)
 	defer c.source.close()
 	defer c.live.Close()
 	b := backoff{first: c.nvr.timing.RetryFirst, most: c.nvr.timing.RetryMost}
-	for {
+	for c.awaitNeed() {
 		before := c.frames.Load()
-		err := c.attempt(ctx)
-		if ctx.Err() != nil {
-			c.enter(StateStopped, nil, time.Time{})
-			return
+		err := c.attempt(c.ctx)
+		if c.ctx.Err() != nil {
+			break
 		}
 		if c.frames.Load() > before {
 			b.reset()
+		}
+		if errors.Is(err, errIdle) {
+			continue
 		}
 		pause := b.pause()
 		c.log.Warn("stream ended", "error", err, "retry", pause.Round(time.Millisecond))
 		c.enter(StateWaiting, err, time.Now().Add(pause))
 		select {
 		case <-time.After(pause):
-		case <-ctx.Done():
+		case <-c.ctx.Done():
 		}
 	}
+	c.enter(StateStopped, nil, time.Time{})
+}
+
+// awaitNeed waits until the stream is wanted; false: the camera ends.
+func (c *camera) awaitNeed() bool {
+	for c.ctx.Err() == nil {
+		if c.needed() {
+			return true
+		}
+		c.enter(StateIdle, nil, time.Time{})
+		c.source.close() // until then there is no connection
+		select {
+		case <-c.wake:
+		case <-c.ctx.Done():
+		}
+	}
+	return false
 }
 
 // attempt is one connection, from opening it to its end.
@@ -93,19 +168,24 @@ func (c *camera) attempt(ctx context.Context) error {
 	cancel()
 	if err != nil {
 		if ctx.Err() == nil {
-			c.rec.Mark(causeOf(err))
+			c.miss(causeOf(err))
 		}
 		return err
 	}
-	run := c.rec.StartRun()
-	err = c.ingest(ctx, stream, run)
+	g := newGate(c)
+	c.streamBegins()
+	err = c.ingest(ctx, stream, g)
 	c.live.End()
 	stream.Close()
 	cause := causeOf(err)
-	if ctx.Err() != nil {
-		cause = recorder.CauseRestart
+	switch {
+	case ctx.Err() != nil:
+		cause = c.endCause()
+	case errors.Is(err, errIdle):
+		cause = recorder.CauseConfig
 	}
-	run.Close(cause)
+	g.close(cause)
+	c.streamEnded(cause)
 	return err
 }
 
@@ -137,15 +217,28 @@ func (c *camera) enter(s CameraState, err error, retry time.Time) {
 	if changed {
 		c.since = time.Now()
 	}
+	if s == StateIdle {
+		c.err = nil
+	}
 	if s == StateConnecting {
 		c.tries++
 	}
 	if err != nil {
 		c.err, c.errAt = err, time.Now()
 	}
+	turn := ""
+	switch {
+	case s == StateLive && c.reach != cameraUp:
+		c.reach, turn = cameraUp, cameraUp
+	case s == StateWaiting && c.reach != cameraDown:
+		c.reach, turn = cameraDown, cameraDown
+	}
 	c.mu.Unlock()
 	if changed {
 		c.nvr.bus.publish(Event{Type: "camera.state", Camera: c.cfg.Name, Detail: c.status()})
+	}
+	if turn != "" {
+		c.nvr.bus.publish(Event{Type: turn, Camera: c.cfg.Name, Detail: c.status()})
 	}
 }
 

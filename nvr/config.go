@@ -21,11 +21,14 @@ type Config struct {
 	Rendezvous string        // URL; XP2P_RENDEZVOUS takes its place
 	App        string        // path of app.json; XP2P_APP takes its place
 	Control    string        // path of the control socket
-	Web        string        // address; accepted and not served by this version
+	Web        *WebConfig    // nil: no page
+	ExportKey  string        // path of the key that signs manifests of exports
 	Device     *DeviceConfig // nil: the recorder is no device itself
 	Storage    []StorageConfig
+	Remote     *RemoteConfig // nil: files are copied nowhere
 	Cameras    []CameraConfig
 	Pipelines  []PipelineConfig
+	Hooks      []HookConfig
 }
 
 // StorageConfig is one entry of storage.
@@ -35,6 +38,7 @@ type StorageConfig struct {
 	Segment  time.Duration
 	Part     time.Duration
 	Sync     string
+	Each     KeepConfig // of each camera
 	MaxBytes int64
 	KeepFree int64
 }
@@ -45,13 +49,15 @@ type CameraConfig struct {
 	Info   string // xp2pInfo
 	URL    string // http-flv
 	Params string // of the stream, with Info
+	Record RecordConfig
+	Keep   KeepConfig
 }
 
 func (c *Config) storages() []recorder.StorageConfig {
 	var list []recorder.StorageConfig
 	for _, s := range c.Storage {
 		list = append(list, recorder.StorageConfig{Dir: s.Dir, ID: s.ID, Segment: s.Segment, Part: s.Part,
-			Sync: recorder.SyncPolicy(s.Sync), MaxBytes: s.MaxBytes, KeepFree: s.KeepFree})
+			Sync: recorder.SyncPolicy(s.Sync), MaxAge: s.Each.MaxAge, MaxCameraBytes: s.Each.MaxBytes, MaxBytes: s.MaxBytes, KeepFree: s.KeepFree})
 	}
 	return list
 }
@@ -96,7 +102,7 @@ func ParseConfig(text []byte, dir string) (Config, error) {
 	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
 		return c, err
 	}
-	c.App, c.Control = under(dir, c.App), under(dir, c.Control)
+	c.App, c.Control, c.ExportKey = under(dir, c.App), under(dir, c.Control), under(dir, c.ExportKey)
 	c.Rendezvous = v.GetString("rendezvous")
 	if os.Getenv("XP2P_APP") != "" {
 		c.App = v.GetString("app") // as the shell means it
@@ -110,7 +116,11 @@ func (c *Config) decode(n *yaml.Node) error {
 		"rendezvous": text(&c.Rendezvous),
 		"app":        text(&c.App),
 		"control":    text(&c.Control),
-		"web":        text(&c.Web),
+		"export-key": text(&c.ExportKey),
+		"web": func(n *yaml.Node, key string) error {
+			c.Web = &WebConfig{}
+			return c.Web.decode(n, key)
+		},
 		"device": func(n *yaml.Node, key string) error {
 			c.Device = &DeviceConfig{}
 			return c.Device.decode(n, key)
@@ -124,6 +134,14 @@ func (c *Config) decode(n *yaml.Node) error {
 			var cam CameraConfig
 			c.Cameras = append(c.Cameras, cam)
 			return c.Cameras[len(c.Cameras)-1].decode(n, key)
+		}),
+		"remote": func(n *yaml.Node, key string) error {
+			c.Remote = &RemoteConfig{}
+			return c.Remote.decode(n, key)
+		},
+		"hooks": items(func(n *yaml.Node, key string) error {
+			c.Hooks = append(c.Hooks, HookConfig{})
+			return c.Hooks[len(c.Hooks)-1].decode(n, key)
 		}),
 		"pipelines": items(func(n *yaml.Node, key string) error {
 			c.Pipelines = append(c.Pipelines, PipelineConfig{})
@@ -152,13 +170,15 @@ func (d *DeviceConfig) decode(n *yaml.Node, key string) error {
 
 func (s *StorageConfig) decode(n *yaml.Node, key string) error {
 	if err := fields(n, key, map[string]func(*yaml.Node, string) error{
-		"dir":       text(&s.Dir),
-		"id":        text(&s.ID),
-		"segment":   duration(&s.Segment, time.Second, time.Hour),
-		"part":      duration(&s.Part, 100*time.Millisecond, time.Hour),
-		"sync":      choice(&s.Sync, string(recorder.SyncPart), string(recorder.SyncSegment)),
-		"max-bytes": size(&s.MaxBytes),
-		"keep-free": size(&s.KeepFree),
+		"dir":              text(&s.Dir),
+		"id":               text(&s.ID),
+		"segment":          duration(&s.Segment, time.Second, time.Hour),
+		"part":             duration(&s.Part, 100*time.Millisecond, time.Hour),
+		"sync":             syncPolicy(&s.Sync),
+		"max-age":          age(&s.Each.MaxAge),
+		"max-camera-bytes": size(&s.Each.MaxBytes),
+		"max-bytes":        size(&s.MaxBytes),
+		"keep-free":        size(&s.KeepFree),
 	}); err != nil {
 		return err
 	}
@@ -183,6 +203,8 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 			return nil
 		},
 		"xp2p-info": text(&c.Info),
+		"max-age":   orNone(&c.Keep.MaxAge, age),
+		"max-bytes": orNone(&c.Keep.MaxBytes, size),
 		"url": func(n *yaml.Node, key string) error {
 			if err := text(&c.URL)(n, key); err != nil {
 				return err
@@ -202,6 +224,7 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 			}
 			return nil
 		},
+		"record": c.Record.decode,
 	}); err != nil {
 		return err
 	}
@@ -250,15 +273,34 @@ func (c *Config) resolve(n *yaml.Node, dir string) error {
 		if err := cam.readInfo(dir); err != nil {
 			return wrong(value(at, "xp2p-info"), key+".xp2p-info", err.Error())
 		}
-		for _, need := range []struct{ name, value, say string }{
-			{"rendezvous", c.Rendezvous, "the URL that xp2p rendezvous prints"}, {"app", c.App, "the path of its app.json"},
-		} {
-			if need.value == "" {
-				return wrong(at, need.name, fmt.Sprintf("is missing, and %s needs it: %s, here or in XP2P_%s", key, need.say, strings.ToUpper(need.name)))
-			}
+		if need, say := c.missingForPeers(); need != "" {
+			return wrong(at, need, fmt.Sprintf("is missing, and %s needs it: %s", key, say))
 		}
 	}
+	c.resolveWeb(dir)
+	if err := c.resolveRecord(n); err != nil {
+		return err
+	}
+	if err := c.resolveRemote(n); err != nil {
+		return err
+	}
+	if err := c.resolveHooks(n, dir); err != nil {
+		return err
+	}
 	return c.resolvePipelines()
+}
+
+// missingForPeers is the key that cameras with xp2p-info need and that is missing, and
+// what it would be; "": none is.
+func (c *Config) missingForPeers() (key, say string) {
+	for _, need := range []struct{ key, value, say string }{
+		{"rendezvous", c.Rendezvous, "the URL that xp2p rendezvous prints"}, {"app", c.App, "the path of its app.json"},
+	} {
+		if need.value == "" {
+			return need.key, fmt.Sprintf("%s, here or in XP2P_%s", need.say, strings.ToUpper(need.key))
+		}
+	}
+	return "", ""
 }
 
 // readInfo takes xp2p-info as the string itself or as the file that holds it.

@@ -4,6 +4,7 @@ package nvr
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/xp2p/xp2p/recorder"
@@ -50,6 +51,12 @@ func (p *PipelineConfig) Wrong(key, say string) error {
 	return wrong(n, p.key+"."+key, say)
 }
 
+// Equal says whether both say the same, wherever in the file.
+func (p *PipelineConfig) Equal(o *PipelineConfig) bool {
+	return p.Name == o.Name && p.Use == o.Use && p.Line == o.Line && p.Always == o.Always &&
+		slices.Equal(p.Cameras, o.Cameras) && maps.Equal(p.Params, o.Params)
+}
+
 func cutParam(key string) (string, bool) {
 	const prefix = "params."
 	if len(key) > len(prefix) && key[:len(prefix)] == prefix {
@@ -71,15 +78,12 @@ func (p *PipelineConfig) decode(n *yaml.Node, key string) error {
 			}
 			return nil
 		},
-		"use":    text(&p.Use),
-		"line":   text(&p.Line),
-		"camera": text(&camera),
-		"cameras": items(func(n *yaml.Node, key string) error {
-			p.Cameras = append(p.Cameras, "")
-			return text(&p.Cameras[len(p.Cameras)-1])(n, key)
-		}),
-		"params": p.decodeParams,
-		"run":    choice(&run, "always", "manual"),
+		"use":     text(&p.Use),
+		"line":    text(&p.Line),
+		"camera":  text(&camera),
+		"cameras": texts(&p.Cameras),
+		"params":  pairs(&p.Params),
+		"run":     choice(&run, "always", "manual"),
 	}); err != nil {
 		return err
 	}
@@ -97,26 +101,6 @@ func (p *PipelineConfig) decode(n *yaml.Node, key string) error {
 		p.Cameras = []string{camera}
 	}
 	p.Always = run != "manual"
-	return nil
-}
-
-func (p *PipelineConfig) decodeParams(n *yaml.Node, key string) error {
-	if n.Kind != yaml.MappingNode {
-		return wrong(n, key, "must be a mapping (name: value)")
-	}
-	p.Params = map[string]string{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		at := key + "." + k.Value
-		if _, twice := p.Params[k.Value]; twice {
-			return wrong(k, at, "is there twice")
-		}
-		var s string
-		if err := text(&s)(v, at); err != nil {
-			return err
-		}
-		p.Params[k.Value] = s
-	}
 	return nil
 }
 

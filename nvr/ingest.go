@@ -12,7 +12,6 @@ import (
 
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
-	"github.com/xp2p/xp2p/recorder"
 )
 
 // errStalled ends an attempt whose stream is silent or has nothing but damage.
@@ -28,13 +27,16 @@ const (
 	tagsPerDamage = 100
 )
 
-// ingest moves one stream into one run until it ends. It always returns an error
+// errIdle ends an attempt whose stream nobody wants.
+var errIdle = errors.New("nobody wants the stream")
+
+// ingest moves one stream through the gate until it ends. It always returns an error
 // that says why: io.EOF when the camera ended the stream.
 //
 // What arrives is read in batches, since wake-ups cost more than bytes: from a
 // socket, which keeps what has come, at the pacer's ticks; from a peer, whose
 // stream gives at most one batch per Read, as the peer sends them.
-func (c *camera) ingest(ctx context.Context, stream io.ReadCloser, run *recorder.Run) error {
+func (c *camera) ingest(ctx context.Context, stream io.ReadCloser, g *gate) error {
 	// Whoever wants the end closes the stream, which wakes Read.
 	stop := context.AfterFunc(ctx, func() { stream.Close() })
 	defer stop()
@@ -43,7 +45,7 @@ func (c *camera) ingest(ctx context.Context, stream io.ReadCloser, run *recorder
 	defer watchdog.Stop()
 
 	gathered := c.source.gathers()
-	in := &intake{camera: c, run: run, parser: flv.NewParser(flv.Options{})}
+	in := &intake{camera: c, gate: g, parser: flv.NewParser(flv.Options{})}
 	for {
 		buf := in.parser.Space(readBuffer)
 		n, err := stream.Read(buf)
@@ -62,6 +64,8 @@ func (c *camera) ingest(ctx context.Context, stream io.ReadCloser, run *recorder
 			return errStalled
 		case err != nil:
 			return err
+		case !c.needed():
+			return errIdle
 		}
 		if gathered || n >= readBuffer/2 {
 			continue // the sender paces, or more than that has arrived: do not fall behind
@@ -77,7 +81,7 @@ func (c *camera) ingest(ctx context.Context, stream io.ReadCloser, run *recorder
 // intake is the parsing half of one attempt.
 type intake struct {
 	camera *camera
-	run    *recorder.Run
+	gate   *gate
 	parser *flv.Parser
 	tag    flv.Tag
 	unit   demux.Unit
@@ -87,6 +91,10 @@ type intake struct {
 
 // drain handles every whole tag that has arrived.
 func (in *intake) drain() (tags int, err error) {
+	if err := in.gate.turn(); err != nil {
+		return 0, err
+	}
+	now := time.Now()
 	for {
 		err := in.parser.Next(&in.tag, &in.unit)
 		var damage *flv.DamageError
@@ -109,7 +117,7 @@ func (in *intake) drain() (tags int, err error) {
 			in.camera.sawPicture()
 		}
 		in.camera.live.Put(&in.tag, &in.unit)
-		if err := in.run.Write(&in.unit); err != nil {
+		if err := in.gate.put(&in.unit, now); err != nil {
 			return tags, err
 		}
 	}

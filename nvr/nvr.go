@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xp2p/xp2p/nvr/objectstore"
 	"github.com/xp2p/xp2p/recorder"
 	"github.com/xp2p/xp2p/session"
 )
@@ -45,15 +46,23 @@ type NVR struct {
 	cfg     Config
 	log     *slog.Logger
 	archive *recorder.Archive
+	store   *objectstore.Store // nil: there is no remote store
 	pacer   pacer
 	bus     bus
 	peers   *peerPool
 	http    *http.Transport
 	timing  Timing
+	ctx     context.Context // of everything that runs
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
-	cameras []*camera // fixed after Open
-	byName  map[string]*camera
+
+	change  sync.Mutex // held while cameras are added, changed or removed
+	mu      sync.RWMutex
+	cameras []*camera // in the order of the configuration, then as they were added
+	faces   []*face
+	closed  bool
+
+	needsAccount bool // cameras with xp2p-info are reached by the configuration's account
 }
 
 // Open opens the archive and begins to record every camera. An error means that
@@ -62,18 +71,23 @@ func Open(cfg Config, o Options) (*NVR, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	archive, err := recorder.Open(recorder.Config{Storages: cfg.storages(), Logger: o.Logger})
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &NVR{
-		cfg: cfg, log: o.Logger, archive: archive, timing: o.Timing.withDefaults(), cancel: cancel,
-		http: newTransport(), byName: map[string]*camera{},
+		cfg: cfg, log: o.Logger, timing: o.Timing.withDefaults(), ctx: ctx, cancel: cancel,
+		http: newTransport(),
+	}
+	remote, store, err := cfg.openRemote()
+	if err == nil {
+		n.store = store
+		n.archive, err = recorder.Open(recorder.Config{Storages: cfg.storages(), Logger: o.Logger, Notify: n.notice, Remote: remote})
+	}
+	if err != nil {
+		cancel()
+		return nil, err
 	}
 	n.pacer.period = n.timing.Tick
 	if o.Peers == nil {
-		o.Peers = n.initSession
+		o.Peers, n.needsAccount = n.initSession, true
 	}
 	n.peers = newPeerPool(o.Peers)
 	for _, cc := range cfg.Cameras {
@@ -82,12 +96,12 @@ func Open(cfg Config, o Options) (*NVR, error) {
 			return nil, errors.Join(fmt.Errorf("camera %s: %w", cc.Name, err), n.Close())
 		}
 		n.cameras = append(n.cameras, c)
-		n.byName[cc.Name] = c
 	}
 	for _, c := range n.cameras {
-		n.wg.Go(func() { c.run(ctx) })
+		c.start()
 	}
 	n.wg.Go(func() { n.sample(ctx) })
+	n.wg.Go(func() { n.evaluate(ctx) })
 	return n, nil
 }
 
@@ -107,11 +121,19 @@ func (n *NVR) initSession(ctx context.Context) (Peers, error) {
 // Close ends every stream, commits what was recorded and closes the archive. It
 // may be called more than once.
 func (n *NVR) Close() error {
+	n.change.Lock()
+	defer n.change.Unlock()
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
 	n.cancel()
 	n.wg.Wait()
 	n.peers.close()
 	n.http.CloseIdleConnections()
 	err := n.archive.Close()
+	if n.store != nil {
+		n.store.Close()
+	}
 	n.bus.close()
 	return err
 }
@@ -121,11 +143,19 @@ func (n *NVR) Archive() *recorder.Archive { return n.archive }
 
 // Cameras are the states of all cameras, in the order of the configuration.
 func (n *NVR) Cameras() []CameraStatus {
-	list := make([]CameraStatus, len(n.cameras))
-	for i, c := range n.cameras {
+	cameras := n.all()
+	list := make([]CameraStatus, len(cameras))
+	for i, c := range cameras {
 		list[i] = c.status()
 	}
 	return list
+}
+
+// all are the cameras now; the slice is not written again.
+func (n *NVR) all() []*camera {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.cameras
 }
 
 // Camera is the state of one camera; an unknown one has code NoService.
@@ -145,12 +175,14 @@ func (n *NVR) Command(ctx context.Context, name, command string) (session.Comman
 	if err != nil {
 		return session.CommandResult{}, err
 	}
-	return c.source.command(ctx, command)
+	return c.source.command(ctx, command, c.idle())
 }
 
 func (n *NVR) find(op, name string) (*camera, error) {
-	if c := n.byName[name]; c != nil {
-		return c, nil
+	for _, c := range n.all() {
+		if c.cfg.Name == name {
+			return c, nil
+		}
 	}
 	return nil, &session.Error{Op: op, Code: session.NoService, Err: fmt.Errorf("there is no camera %q", name)}
 }
@@ -167,8 +199,26 @@ func (n *NVR) sample(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
-			for _, c := range n.cameras {
+			for _, c := range n.all() {
 				c.meter.sample(now, c.received.Load())
+			}
+		}
+	}
+}
+
+// evaluate looks at the clock for every camera that is not recorded all the time.
+func (n *NVR) evaluate(ctx context.Context) {
+	t := time.NewTicker(n.timing.Evaluate)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			for _, c := range n.all() {
+				if !c.whole() {
+					c.evaluate(now)
+				}
 			}
 		}
 	}

@@ -126,6 +126,7 @@ func TestResynchronises(t *testing.T) {
 
 // fakePeers stands in for a session.Module.
 type fakePeers struct {
+	voice  *fakeVoice // nil: refused
 	mu     sync.Mutex
 	file   string
 	fail   []error // of the next calls of StartService
@@ -160,6 +161,12 @@ func (f *fakePeer) StartStream(_ context.Context, r session.StreamRequest) (io.R
 
 func (f *fakePeer) SendCommand(_ context.Context, command string) (session.CommandResult, error) {
 	return session.CommandResult{Type: session.CommandSuccess, Data: strings.ToUpper(command)}, nil
+}
+func (f *fakePeer) StartVoice(context.Context, session.VoiceRequest) (Voice, error) {
+	if f.voice == nil {
+		return nil, &session.Error{Op: "startVoiceService", Code: session.VoiceFailed, Err: errors.New("405")}
+	}
+	return f.voice, nil
 }
 func (f *fakePeer) Path() session.PathDetail { return session.PathDetail{Path: "relay"} }
 func (f *fakePeer) Close() error             { return nil }

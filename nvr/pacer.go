@@ -49,9 +49,9 @@ func (p *pacer) watch() (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.watchers++
-	return sync.OnceFunc(func() {
+	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.watchers--
-	})
+	}
 }

@@ -25,6 +25,7 @@ type Peers interface {
 type Peer interface {
 	StartStream(ctx context.Context, r session.StreamRequest) (io.ReadCloser, error)
 	SendCommand(ctx context.Context, command string) (session.CommandResult, error)
+	StartVoice(ctx context.Context, r session.VoiceRequest) (Voice, error)
 	Path() session.PathDetail
 	Close() error
 }
@@ -49,6 +50,14 @@ func (p servicePeer) StartStream(ctx context.Context, r session.StreamRequest) (
 		return nil, err
 	}
 	return s, nil
+}
+
+func (p servicePeer) StartVoice(ctx context.Context, r session.VoiceRequest) (Voice, error) {
+	v, err := p.Service.StartVoice(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // peerPool is the one module of all cameras, made when the first needs it.
@@ -91,14 +100,16 @@ func (p *peerPool) close() {
 
 // peerSource is a camera behind an xp2pInfo.
 type peerSource struct {
-	pool   *peerPool
-	name   string
-	info   string
-	params string
-	events func(session.Event)
+	pool     *peerPool
+	name     string
+	info     string
+	params   string
+	events   func(session.Event)
+	messages session.MessageHandler // nil: not listened to
 
-	mu   sync.Mutex
-	peer Peer
+	starting sync.Mutex // held while a service is started
+	mu       sync.Mutex
+	peer     Peer
 }
 
 func (p *peerSource) open(ctx context.Context) (io.ReadCloser, error) {
@@ -128,6 +139,8 @@ func (p *peerSource) gathers() bool { return true }
 
 // service starts the camera's service where there is none.
 func (p *peerSource) service(ctx context.Context) (Peer, error) {
+	p.starting.Lock()
+	defer p.starting.Unlock()
 	if peer := p.current(); peer != nil {
 		return peer, nil
 	}
@@ -135,7 +148,7 @@ func (p *peerSource) service(ctx context.Context) (Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	peer, err := peers.StartService(ctx, p.name, session.StreamInfo{XP2PInfo: p.info, Events: p.events})
+	peer, err := peers.StartService(ctx, p.name, session.StreamInfo{XP2PInfo: p.info, Events: p.events, OnMessage: p.messages})
 	if err != nil {
 		return nil, err
 	}
@@ -151,13 +164,31 @@ func (p *peerSource) current() Peer {
 	return p.peer
 }
 
-func (p *peerSource) command(ctx context.Context, command string) (session.CommandResult, error) {
-	peer := p.current()
-	if peer == nil {
-		return session.CommandResult{}, &session.Error{Op: "sendCommand", Code: session.NoService,
-			Err: errors.New("the camera is not connected: its state says why")}
+func (p *peerSource) command(ctx context.Context, command string, connect bool) (session.CommandResult, error) {
+	peer, err := p.connected(ctx, "sendCommand", connect)
+	if err != nil {
+		return session.CommandResult{}, err
 	}
 	return peer.SendCommand(ctx, command)
+}
+
+func (p *peerSource) voice(ctx context.Context, r session.VoiceRequest, connect bool) (Voice, error) {
+	peer, err := p.connected(ctx, "startVoiceService", connect)
+	if err != nil {
+		return nil, err
+	}
+	return peer.StartVoice(ctx, r)
+}
+
+// connected is the camera's service; where there is none one is started if connect is set.
+func (p *peerSource) connected(ctx context.Context, op string, connect bool) (Peer, error) {
+	if peer := p.current(); peer != nil {
+		return peer, nil
+	}
+	if connect {
+		return p.service(ctx)
+	}
+	return nil, &session.Error{Op: op, Code: session.NoService, Err: errors.New("the camera is not connected: its state says why")}
 }
 
 func (p *peerSource) path() string {

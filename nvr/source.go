@@ -19,7 +19,11 @@ type source interface {
 	// open starts one stream of FLV bytes; ctx bounds the call. Closing the stream
 	// wakes a Read on it.
 	open(ctx context.Context) (io.ReadCloser, error)
-	command(ctx context.Context, command string) (session.CommandResult, error)
+	// command sends a command over the connection that there is. Where there is none it
+	// fails, or makes one if connect is set.
+	command(ctx context.Context, command string, connect bool) (session.CommandResult, error)
+	// voice begins to talk, over the same connection.
+	voice(ctx context.Context, r session.VoiceRequest, connect bool) (Voice, error)
 	// path is "direct" or "relay" for a peer, "http" for a URL, "" while there is none.
 	path() string
 	// gathers says that the sender batches what it sends.
@@ -77,9 +81,14 @@ func (h *httpSource) open(ctx context.Context) (io.ReadCloser, error) {
 	return &httpStream{res.Body, cancel}, nil
 }
 
-func (h *httpSource) command(context.Context, string) (session.CommandResult, error) {
+func (h *httpSource) command(context.Context, string, bool) (session.CommandResult, error) {
 	return session.CommandResult{}, &session.Error{Op: "sendCommand", Code: session.NotSupported,
 		Err: errors.New("this camera is an http-flv URL: only a camera with an xp2p-info takes commands")}
+}
+
+func (h *httpSource) voice(context.Context, session.VoiceRequest, bool) (Voice, error) {
+	return nil, &session.Error{Op: "startVoiceService", Code: session.NotSupported,
+		Err: errors.New("this camera is an http-flv URL: only a camera with an xp2p-info has a speaker")}
 }
 
 func (h *httpSource) path() string  { return "http" }

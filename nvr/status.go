@@ -17,7 +17,8 @@ const (
 	StateConnecting CameraState = "connecting" // an attempt has begun, no picture yet
 	StateLive       CameraState = "live"       // pictures arrive
 	StateWaiting    CameraState = "waiting"    // the last attempt ended; Retry says when the next begins
-	StateStopped    CameraState = "stopped"    // the service ends
+	StateIdle       CameraState = "idle"       // nobody needs the stream now: there is no connection
+	StateStopped    CameraState = "stopped"    // the camera was removed, or the service ends
 )
 
 // CameraStatus is what is known of a camera now.
@@ -32,6 +33,10 @@ type CameraStatus struct {
 	Frames   int64       `json:"frames"`           // pictures since the service began
 	Damage   int64       `json:"damage,omitempty"` // stretches of bytes that were no valid tags
 	Attempts int         `json:"attempts"`
+	// Recording is why the camera is to be recorded now: "always", "schedule", "event",
+	// "request"; "": it is not. Whether it is, is a matter of State and of the ledger.
+	Recording string `json:"recording"`
+	Watchers  int    `json:"watchers,omitempty"` // of its live stream
 
 	Recorded recorder.CameraStats `json:"recorded"`
 
@@ -50,6 +55,7 @@ func (c *camera) status() CameraStatus {
 		s.Source = "http-flv"
 	}
 	c.mu.Lock()
+	s.Recording, s.Watchers = c.reason, c.watchers
 	s.State, s.Since, s.Retry, s.Attempts, s.ErrorAt = c.state, c.since, c.retry, c.tries, c.errAt
 	err := c.err
 	c.mu.Unlock()

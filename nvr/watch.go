@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/xp2p/xp2p/device"
 	"github.com/xp2p/xp2p/session"
@@ -29,7 +30,11 @@ func (n *NVR) Watch(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	release := c.watched()
 	stream, err := c.live.Join(ctx)
+	if err != nil {
+		release()
+	}
 	switch {
 	case err == io.ErrClosedPipe:
 		return nil, fmt.Errorf("camera %s: the recorder ends: %w", name, err)
@@ -40,10 +45,11 @@ func (n *NVR) Watch(ctx context.Context, name string) (io.ReadCloser, error) {
 		}
 		return nil, &session.Error{Op: "watch", Code: session.StreamFailed, Err: fmt.Errorf("camera %s is %s: %w", name, s.State, err)}
 	}
-	return &watching{stream, n.pacer.watch()}, nil
+	unpace := n.pacer.watch()
+	return &watching{stream, sync.OnceFunc(func() { unpace(); release() })}, nil
 }
 
-// watching shortens the pacer's tick while it is open.
+// watching keeps the stream and shortens the pacer's tick while it is open.
 type watching struct {
 	io.ReadCloser
 	release func()

@@ -61,8 +61,12 @@ func TestWatch(t *testing.T) {
 	if got := cam.opened.Load(); got != 1 {
 		t.Errorf("the camera was asked %d times", got)
 	}
-	if n.pacer.watchers != 0 || n.byName["gate"].live.Readers() != 0 {
-		t.Errorf("%d watchers and %d readers are left", n.pacer.watchers, n.byName["gate"].live.Readers())
+	gate, err := n.find("test", "gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.pacer.watchers != 0 || gate.live.Readers() != 0 || status(t, n, "gate").Watchers != 0 {
+		t.Errorf("%d and %d watchers and %d readers are left", n.pacer.watchers, status(t, n, "gate").Watchers, gate.live.Readers())
 	}
 }
 

@@ -92,12 +92,52 @@ func text(dst *string) func(*yaml.Node, string) error {
 	}
 }
 
+func texts(dst *[]string) func(*yaml.Node, string) error {
+	return items(func(n *yaml.Node, key string) error {
+		*dst = append(*dst, "")
+		return text(&(*dst)[len(*dst)-1])(n, key)
+	})
+}
+
+// pairs decodes a mapping of texts.
+func pairs(dst *map[string]string) func(*yaml.Node, string) error {
+	return func(n *yaml.Node, key string) error {
+		if n.Kind != yaml.MappingNode {
+			return wrong(n, key, "must be a mapping (name: value)")
+		}
+		*dst = map[string]string{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			k, v := n.Content[i], n.Content[i+1]
+			at := key + "." + k.Value
+			if _, twice := (*dst)[k.Value]; twice {
+				return wrong(k, at, "is there twice")
+			}
+			var s string
+			if err := text(&s)(v, at); err != nil {
+				return err
+			}
+			(*dst)[k.Value] = s
+		}
+		return nil
+	}
+}
+
 func choice(dst *string, of ...string) func(*yaml.Node, string) error {
 	return func(n *yaml.Node, key string) error {
 		if n.Kind != yaml.ScalarNode || !slices.Contains(of, n.Value) {
 			return wrong(n, key, fmt.Sprintf("%q must be one of: %s", n.Value, strings.Join(of, ", ")))
 		}
 		*dst = n.Value
+		return nil
+	}
+}
+
+func boolean(dst *bool) func(*yaml.Node, string) error {
+	return func(n *yaml.Node, key string) error {
+		if n.Kind != yaml.ScalarNode || n.Value != "true" && n.Value != "false" {
+			return wrong(n, key, fmt.Sprintf("%q must be true or false", n.Value))
+		}
+		*dst = n.Value == "true"
 		return nil
 	}
 }

@@ -107,7 +107,7 @@ func (r *Runner) enter(s State, err error, retry time.Time) {
 }
 
 func (r *Runner) moved(m Motion) {
-	r.o.Events(Event{Time: time.Now(), Pipeline: r.job.Name, Type: "motion", Motion: &m})
+	r.o.Events(Event{Time: time.Now(), Pipeline: r.job.Name, Type: "motion", Motion: &m, Cameras: r.job.status().Cameras})
 }
 
 // attempt runs one process from its cameras to its end. nil: it came to its end in

@@ -6,18 +6,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
-// Set is several pipelines by name, each of which runs at most once. The jobs are
-// fixed; each can be started and stopped.
+// Set is several pipelines by name, each of which runs at most once. Each can be
+// started and stopped, and jobs can come, change and go.
 type Set struct {
 	o      Options
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	order  []string
 
-	mu      sync.Mutex // guards entries' fields and closed; nothing blocks under it
+	change sync.Mutex // held while a job is put or removed
+
+	mu      sync.Mutex // guards all below; nothing blocks under it
+	order   []string
+	begun   bool
 	entries map[string]*entry
 	closed  bool
 }
@@ -35,30 +39,101 @@ type entry struct {
 func NewSet(jobs []Job, o Options) (*Set, error) {
 	s := &Set{o: o.withDefaults(), entries: map[string]*entry{}}
 	for _, j := range jobs {
-		if j.Name == "" {
-			j.Name = j.Pipeline.Name
+		e, err := newEntry(j)
+		if err != nil {
+			return nil, err
 		}
-		if s.entries[j.Name] != nil {
-			return nil, fmt.Errorf("pipeline %s is there twice", j.Name)
+		if s.entries[e.job.Name] != nil {
+			return nil, fmt.Errorf("pipeline %s is there twice", e.job.Name)
 		}
-		if err := j.Check(); err != nil {
-			return nil, fmt.Errorf("pipeline %s: %w", j.Name, err)
-		}
-		s.entries[j.Name] = &entry{job: j, last: j.status()}
-		s.order = append(s.order, j.Name)
+		s.entries[e.job.Name] = e
+		s.order = append(s.order, e.job.Name)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
 
+func newEntry(j Job) (*entry, error) {
+	if j.Name == "" {
+		j.Name = j.Pipeline.Name
+	}
+	if err := j.Check(); err != nil {
+		return nil, fmt.Errorf("pipeline %s: %w", j.Name, err)
+	}
+	return &entry{job: j, last: j.status()}, nil
+}
+
 // Begin starts those that always run.
 func (s *Set) Begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = true
 	for _, name := range s.order {
 		if s.entries[name].job.Always {
-			s.Start(name) // a fault is in its status
+			s.start(name) // a fault is in its status
 		}
 	}
 }
+
+// Put adds a job, or puts it in the place of the one of its name, which is stopped
+// first. One that always runs is begun, and one that ran is again.
+func (s *Set) Put(j Job) error {
+	s.change.Lock()
+	defer s.change.Unlock()
+	e, err := newEntry(j)
+	if err != nil {
+		return err
+	}
+	name := e.job.Name
+	old, again := s.halt(name)
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	s.entries[name] = e
+	if old == nil {
+		s.order = append(s.order, name)
+	}
+	if again || e.job.Always && s.begun {
+		return s.start(name)
+	}
+	return nil
+}
+
+// Remove stops a pipeline and forgets it.
+func (s *Set) Remove(name string) error {
+	s.change.Lock()
+	defer s.change.Unlock()
+	old, _ := s.halt(name)
+	defer s.mu.Unlock()
+	if old == nil {
+		_, err := s.find(name)
+		return err
+	}
+	delete(s.entries, name)
+	s.order = slices.DeleteFunc(s.order, func(n string) bool { return n == name })
+	return nil
+}
+
+// halt stops the pipeline of a name, which may take two seconds, and leaves s.mu locked:
+// nobody can start it again before the caller has done with it. ran says that it ran;
+// e is nil where there is none.
+func (s *Set) halt(name string) (e *entry, ran bool) {
+	for {
+		s.mu.Lock()
+		e = s.entries[name]
+		if e == nil || !e.running() {
+			return e, ran
+		}
+		stop, done := e.stop, e.done
+		s.mu.Unlock()
+		ran = true
+		stop()
+		<-done
+	}
+}
+
+var errClosed = errors.New("the service ends")
 
 // RunError says why a pipeline of a Set cannot be started, stopped or shown.
 type RunError struct {
@@ -81,12 +156,16 @@ func (s *Set) find(name string) (*entry, error) {
 func (s *Set) Start(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.start(name)
+}
+
+func (s *Set) start(name string) error {
 	e, err := s.find(name)
 	switch {
 	case err != nil:
 		return err
 	case s.closed:
-		return errors.New("the service ends")
+		return errClosed
 	case e.running():
 		return &RunError{-2401, fmt.Sprintf("pipeline %s runs already", name)}
 	}
@@ -169,6 +248,8 @@ func (s *Set) All() []Status {
 
 // Pipeline is what a name of the set runs.
 func (s *Set) Pipeline(name string) (*Pipeline, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	e, err := s.find(name)
 	if err != nil {
 		return nil, err

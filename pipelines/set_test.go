@@ -104,3 +104,56 @@ func TestSetMistakes(t *testing.T) {
 		}
 	}
 }
+
+// A job that is put in another's place runs in its place; the others run on.
+func TestSetChanges(t *testing.T) {
+	s := newSet(t, playing+"\n"+forever, Job{Name: "a", Always: true}, Job{Name: "b", Always: true}, Job{Name: "c"})
+	job := func(name string, always bool) Job {
+		return Job{Name: name, Always: always, Pipeline: parse(t, "videotestsrc ! fakesink")}
+	}
+	if err := s.Put(job("early", true)); err != nil || stateOf(t, s, "early").Starts != 0 {
+		t.Errorf("put before Begin: %v %+v", err, stateOf(t, s, "early"))
+	}
+	s.Begin()
+	for _, name := range []string{"a", "b", "early"} {
+		until(t, name+" plays", func() bool { return stateOf(t, s, name).State == StatePlaying })
+	}
+	a, b := stateOf(t, s, "a").PID, stateOf(t, s, "b").PID
+	for _, j := range []Job{job("a", false), job("c", false), job("d", true)} {
+		if err := s.Put(j); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "d"} { // a ran: its successor does
+		until(t, name+" plays", func() bool { return stateOf(t, s, name).State == StatePlaying })
+	}
+	if !gone(a) || stateOf(t, s, "a").PID == a {
+		t.Error("what a was runs still")
+	}
+	if got := stateOf(t, s, "b").PID; got != b {
+		t.Errorf("b was started anew: %d was %d", got, b)
+	}
+	if st := stateOf(t, s, "c"); st.State != StateStopped || st.Starts != 0 {
+		t.Errorf("c: %+v", st)
+	}
+	if p, err := s.Pipeline("c"); err != nil || p.Text != "videotestsrc ! fakesink" {
+		t.Errorf("c is %v %v", p, err)
+	}
+	if err := s.Remove("b"); err != nil || !gone(b) {
+		t.Errorf("removed: %v", err)
+	}
+	if err := s.Remove("b"); codeOf(err) != -2403 {
+		t.Errorf("removed twice: %v", err)
+	}
+	names := ""
+	for _, st := range s.All() {
+		names += st.Name + " "
+	}
+	if names != "a c early d " {
+		t.Errorf("left are %s", names)
+	}
+	s.Close()
+	if err := s.Put(job("late", true)); err == nil {
+		t.Error("a closed set took a job")
+	}
+}

@@ -42,6 +42,7 @@ type Event struct {
 	Type     string    `json:"type"` // "state" or "motion"
 	Status   *Status   `json:"status,omitempty"`
 	Motion   *Motion   `json:"motion,omitempty"`
+	Cameras  []string  `json:"cameras,omitempty"` // that are looked at, with Motion
 }
 
 // LineError says that gst-launch cannot make a pipeline of the line: it is not tried

@@ -3,6 +3,7 @@
 package recorder
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -44,6 +45,7 @@ type CameraStats struct {
 	Parts   int64 `json:"parts"`   // written to disk
 	Frames  int64 `json:"frames"`  // video and audio units taken
 	Dropped int64 `json:"dropped"` // units refused because the disk was behind or failing
+	Queued  int64 `json:"queued"`  // bytes that wait for the disk now
 	Ignored int64 `json:"ignored"` // units that could not be recorded: before the first key picture, of an unknown codec
 	// Error is the storage's or the run's last error, "" when there was none.
 	Error string `json:"error,omitempty"`
@@ -52,7 +54,7 @@ type CameraStats struct {
 func newCameraRecorder(a *Archive, s *storage, name string) (*CameraRecorder, error) {
 	c := &CameraRecorder{archive: a, storage: s, name: name}
 	result := make(chan error, 1)
-	if !s.queue.push(job{do: func() { result <- c.begin() }}) {
+	if !s.queue.push(job{of: c, do: func() { result <- c.begin() }}) {
 		return nil, ErrClosed
 	}
 	return c, <-result
@@ -67,6 +69,7 @@ func (c *CameraRecorder) begin() error {
 		return fmt.Errorf("index: %w", err)
 	}
 	c.id = id
+	c.storage.tally.named(id, c.name)
 	now := c.archive.cfg.Now().Round(time.Millisecond)
 	c.ledger = ledger{camera: id, covered: now}
 	end, open, err := c.storage.index.explained(id)
@@ -74,6 +77,16 @@ func (c *CameraRecorder) begin() error {
 		return fmt.Errorf("index: %w", err)
 	}
 	switch {
+	case open != nil && end.After(open.From):
+		// Parts became durable behind the gap, and then its end did not.
+		first, err := c.storage.index.firstBehind(id, open.From)
+		if err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+		c.ledger.covered, c.ledger.open = open.From, open
+		c.ledger.end(first)
+		c.ledger.covered = end
+		c.ledger.mark(CauseCrash, end)
 	case open != nil:
 		c.ledger.covered, c.ledger.open = open.From, open
 	case known && !end.IsZero():
@@ -110,7 +123,7 @@ func (c *CameraRecorder) StartRun() *Run {
 // gap that is open with another cause ends here and one with this cause begins.
 func (c *CameraRecorder) Mark(cause Cause) {
 	now := c.archive.cfg.Now().Round(time.Millisecond)
-	c.storage.queue.push(job{do: func() { c.ledger.mark(cause, now) }})
+	c.storage.queue.push(job{of: c, do: func() { c.ledger.mark(cause, now) }})
 }
 
 // Close ends the camera: cause config when it is not wanted any longer, restart
@@ -129,7 +142,7 @@ func (c *CameraRecorder) Close(cause Cause) error {
 	}
 	c.Mark(cause)
 	done := make(chan struct{})
-	if !c.storage.queue.push(job{do: func() { c.end(); close(done) }}) {
+	if !c.storage.queue.push(job{of: c, do: func() { c.end(); close(done) }}) {
 		return ErrClosed
 	}
 	<-done
@@ -153,7 +166,7 @@ func (c *CameraRecorder) end() {
 func (c *CameraRecorder) Stats() CameraStats {
 	s := CameraStats{
 		Bytes: c.stats.bytes.Load(), Parts: c.stats.parts.Load(), Frames: c.stats.frames.Load(),
-		Dropped: c.stats.dropped.Load(), Ignored: c.stats.ignored.Load(),
+		Queued: c.pending.Load(), Dropped: c.stats.dropped.Load(), Ignored: c.stats.ignored.Load(),
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -223,9 +236,11 @@ func (c *CameraRecorder) settled(seg *segment) {
 	}
 }
 
-// saveLedgers writes what the ledgers changed. A storage that fails is left alone.
+// saveLedgers writes what the ledgers changed. A storage that fails is left alone;
+// one that has no room for recordings has some for this.
 func (s *storage) saveLedgers() {
-	if s.health.rest(s.archive.cfg.Now()) != nil {
+	var full *FullError
+	if err := s.health.rest(s.archive.cfg.Now()); err != nil && !errors.As(err, &full) {
 		return
 	}
 	for _, c := range s.cameras {
@@ -237,11 +252,22 @@ func (s *storage) saveLedgers() {
 func (s *storage) saveLedger(c *CameraRecorder) {
 	l := &c.ledger
 	for len(l.unsaved) > 0 {
-		if err := s.index.saveGap(l.camera, l.unsaved[0]); err != nil {
+		g := l.unsaved[0]
+		fresh := g.id == 0
+		if err := saveGap(s.index.w, l.camera, g); err != nil {
 			s.archive.log.Error("write ledger", "camera", c.name, "error", err)
-			s.health.fail(err, s.archive.cfg.Now())
+			s.failed(err)
 			return
 		}
 		l.unsaved = append(l.unsaved[:0], l.unsaved[1:]...)
+		said := *g
+		said.Camera = c.name
+		switch {
+		case g.void:
+		case !g.To.IsZero():
+			s.notify(Notice{Kind: NoticeGapClosed, Camera: c.name, Gap: &said})
+		case fresh:
+			s.notify(Notice{Kind: NoticeGapOpened, Camera: c.name, Gap: &said})
+		}
 	}
 }

@@ -27,14 +27,15 @@ const (
 type clock struct {
 	wall     time.Time     // of media; no monotonic part
 	media    time.Duration // reference point on the camera's clock
-	latest   time.Time     // last observation, to notice steps of the host's clock
+	latest   time.Time     // last observation, and
+	latestAt time.Duration // the same on a clock that is never set: between them, steps of the host's show
 	earliest time.Duration // smallest lateness since the last correction
 	seen     bool          // earliest is valid
 	slewed   time.Duration // media time of the last correction
 }
 
-func newClock(media time.Duration, now time.Time) clock {
-	return clock{wall: now.Round(0), media: media, latest: now, slewed: media}
+func newClock(media time.Duration, now time.Time, at time.Duration) clock {
+	return clock{wall: now.Round(0), media: media, latest: now, latestAt: at, slewed: media}
 }
 
 // at is the wall-clock time of media, to the millisecond.
@@ -42,11 +43,12 @@ func (c *clock) at(media time.Duration) time.Time {
 	return c.wall.Add(media - c.media).Round(time.Millisecond)
 }
 
-// observe notes that the unit of media arrived now. It returns false when the
-// host's clock was stepped since the last observation: the run must end.
-func (c *clock) observe(media time.Duration, now time.Time) bool {
-	step := now.Round(0).Sub(c.latest.Round(0)) - now.Sub(c.latest)
-	c.latest = now
+// observe notes that the unit of media arrived now, which is at on a clock that is
+// never set. It returns false when the host's clock was stepped since the last
+// observation: the run must end.
+func (c *clock) observe(media time.Duration, now time.Time, at time.Duration) bool {
+	step := now.Round(0).Sub(c.latest.Round(0)) - (at - c.latestAt)
+	c.latest, c.latestAt = now, at
 	late := now.Round(0).Sub(c.wall) - (media - c.media)
 	if !c.seen || late < c.earliest {
 		c.earliest, c.seen = late, true

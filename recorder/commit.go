@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // commitLoop is the only goroutine that touches the storage while recording. It
-// takes whatever is queued, writes all of it, then syncs each file once: disks
-// that are slow to sync get larger batches by themselves.
+// takes whatever is queued, writes all of it, then syncs each file that is due
+// once: disks that are slow to sync get larger batches by themselves.
 func (s *storage) commitLoop() {
 	defer close(s.done)
 	c := &committer{storage: s}
@@ -24,15 +25,21 @@ func (s *storage) commitLoop() {
 			return
 		}
 		for i := range jobs {
-			if p := jobs[i].part; p != nil {
-				c.write(p)
-			} else {
-				c.sync()
-				jobs[i].do()
+			switch j := &jobs[i]; {
+			case j.part != nil:
+				c.write(j.part)
+			case j.all:
+				c.sync(func(*segment) bool { return true })
+				j.do()
+			case j.of != nil:
+				c.syncCamera(j.of)
+				j.do()
+			case j.do != nil:
+				j.do()
 			}
 			jobs[i] = job{}
 		}
-		c.sync()
+		c.syncDue()
 		s.saveLedgers()
 	}
 }
@@ -40,7 +47,7 @@ func (s *storage) commitLoop() {
 // committer is the state of one storage's commitLoop.
 type committer struct {
 	*storage
-	dirty []*segment // written to since they were last synced
+	dirty []*segment // written to since they were last synced, each once
 	vecs  [][]byte   // reused
 }
 
@@ -55,13 +62,14 @@ func (c *committer) write(p *part) {
 		return
 	}
 	if err := c.writePart(p); err != nil {
-		c.sync() // the whole parts before this one are kept
+		c.syncCamera(cam) // the whole parts before this one are kept
 		if !seg.failed.Load() {
 			c.fail(seg, fmt.Errorf("write part: %w", err))
 		}
 		return
 	}
-	if n := len(c.dirty); n == 0 || c.dirty[n-1] != seg {
+	if !seg.dirty {
+		seg.dirty, seg.dirtyAt = true, c.elapsed()
 		c.dirty = append(c.dirty, seg)
 	}
 	cam.wrote(p)
@@ -73,7 +81,11 @@ func (c *committer) writePart(p *part) error {
 		if err := c.health.rest(c.archive.cfg.Now()); err != nil {
 			return err
 		}
-		if err := c.makeRoom(); err != nil {
+		if err := c.present(); err != nil {
+			return err
+		}
+		budget := sweepMost
+		if err := c.makeRoom(&budget); err != nil {
 			return err
 		}
 		if err := c.create(seg, p.wall); err != nil {
@@ -88,9 +100,15 @@ func (c *committer) writePart(p *part) error {
 	defer clear(bufs)
 	c.vecs = bufs
 	n, err := seg.file.Writev(bufs)
-	if errors.Is(err, unix.ENOSPC) && c.evictOldest() == nil {
+	for budget := sweepMost; errors.Is(err, unix.ENOSPC); {
+		if err := c.evictOldest(&budget, "no space left"); err != nil {
+			return err
+		}
 		if err = seg.file.Truncate(seg.written.size); err == nil {
 			n, err = seg.file.Writev(bufs)
+		}
+		if budget <= 0 {
+			break
 		}
 	}
 	if err != nil {
@@ -138,16 +156,52 @@ func (c *committer) create(seg *segment, start time.Time) error {
 
 func (s *storage) path(name string) string { return filepath.Join(s.Dir, filepath.FromSlash(name)) }
 
-// sync makes everything written durable and then lets the ledger know. A sync that
-// fails means that what was written since the last one is lost: the kernel may have
-// dropped it, so it is neither retried nor believed.
-func (c *committer) sync() {
+// elapsed is the time since the archive was opened, whatever is done to the host's clock.
+func (s *storage) elapsed() time.Duration {
+	return s.archive.cfg.elapsed(s.archive.cfg.Now())
+}
+
+// syncDue syncs what has waited as long as the policy lets it.
+func (c *committer) syncDue() {
+	if len(c.dirty) == 0 {
+		return
+	}
+	if c.every <= 0 {
+		c.sync(func(*segment) bool { return true })
+		return
+	}
+	now := c.elapsed()
+	c.sync(func(seg *segment) bool { return now-seg.dirtyAt >= c.every })
+}
+
+func (c *committer) syncCamera(cam *CameraRecorder) {
+	c.sync(func(seg *segment) bool { return seg.camera == cam })
+}
+
+// sync makes what is written of some segments durable and then lets the ledger know. A
+// sync that fails means that what was written since the last one is lost: the kernel may
+// have dropped it, so it is neither retried nor believed.
+func (c *committer) sync(of func(*segment) bool) {
+	if len(c.dirty) == 0 {
+		return
+	}
+	gone := c.present()
+	left := c.dirty[:0]
 	for i, seg := range c.dirty {
 		c.dirty[i] = nil
-		if seg.failed.Load() || seg.written == seg.synced {
+		if !of(seg) {
+			left = append(left, seg)
 			continue
 		}
-		if err := c.syncSegment(seg); err != nil {
+		seg.dirty = false
+		if seg.failed.Load() {
+			continue
+		}
+		err := gone
+		if err == nil {
+			err = c.syncSegment(seg)
+		}
+		if err != nil {
 			c.fail(seg, fmt.Errorf("sync: %w", err))
 			continue
 		}
@@ -158,12 +212,12 @@ func (c *committer) sync() {
 		seg.synced = seg.written
 		seg.camera.covered(seg, from, seg.synced.end)
 	}
-	c.dirty = c.dirty[:0]
+	c.dirty = left
 }
 
 // syncSegment syncs the file and, the first time, its directory; then its row can be made.
 func (c *committer) syncSegment(seg *segment) error {
-	if c.Sync == SyncPart {
+	if c.every >= 0 {
 		if err := seg.file.Sync(); err != nil {
 			return err
 		}
@@ -174,24 +228,24 @@ func (c *committer) syncSegment(seg *segment) error {
 	if err := c.fs.SyncDir(filepath.Dir(c.path(seg.name))); err != nil {
 		return err
 	}
-	c.health.ok()
-	if err := c.insertRows(seg, stateOpen); err != nil {
+	c.works()
+	if err := c.insertRows(seg, seg.written, stateOpen); err != nil {
 		// The file stands for itself: the next part tries again, the next start adopts it.
 		c.archive.log.Error("index segment", "camera", seg.camera.name, "file", seg.name, "error", err)
 	}
 	return nil
 }
 
-// insertRows makes the rows of a segment that is durable up to seg.written, and
-// that of its run when this is its first.
-func (s *storage) insertRows(seg *segment, state int) (err error) {
+// insertRows makes the rows of a segment that is durable up to m, and that of its
+// run when this is its first.
+func (s *storage) insertRows(seg *segment, m mark, state int) (err error) {
 	if seg.run.id == 0 {
-		if seg.run.id, err = s.index.insertRun(seg.camera.id, seg.start); err != nil {
+		if seg.run.id, err = insertRun(s.index.w, seg.camera.id, seg.start); err != nil {
 			return err
 		}
 	}
-	row := seg.row(seg.written, state)
-	seg.id, err = s.index.insertSegment(&row)
+	row := seg.row(m, state)
+	seg.id, err = insertSegment(s.index.w, &row)
 	return err
 }
 
@@ -209,11 +263,11 @@ func (s *storage) finish(seg *segment) {
 	if seg.failed.Swap(true) || seg.file == nil {
 		return
 	}
-	if s.Sync == SyncSegment {
+	if s.every < 0 {
 		if err := seg.file.Sync(); err != nil {
 			// What of it is on the disk is not known; it is kept and said, not retried.
 			s.archive.log.Error("sync of a whole segment failed, parts of it may be lost", "camera", seg.camera.name, "file", seg.name, "error", err)
-			s.health.fail(err, s.archive.cfg.Now())
+			s.failed(err)
 		}
 	}
 	s.settle(seg)
@@ -227,7 +281,7 @@ func (s *storage) fail(seg *segment, cause error) {
 	now := s.archive.cfg.Now()
 	if s.health.rest(now) == nil {
 		s.archive.log.Error("recording to storage failed", "camera", seg.camera.name, "storage", s.Dir, "file", seg.name, "error", cause)
-		s.health.fail(cause, now)
+		s.failed(cause)
 	}
 	if seg.file != nil {
 		if err := seg.file.Truncate(seg.synced.size); err != nil {
@@ -252,15 +306,39 @@ func (s *storage) settle(seg *segment) {
 		}
 		return
 	}
+	s.tally.add(seg.camera.id, seg.start, seg.synced.end, seg.synced.size)
+	s.owed = append(s.owed, seg)
+	s.payRows()
 	row := seg.row(seg.synced, stateDone)
-	err := error(nil)
-	if seg.id != 0 {
-		err = s.index.finishSegment(&row)
-	} else {
-		err = s.insertRows(seg, stateDone)
+	info := row.segment(s, seg.camera.name)
+	s.notify(Notice{Kind: NoticeSegment, Camera: seg.camera.name, Segment: &info})
+	s.copier.more()
+}
+
+// maxOwed bounds the complete segments that wait for an index that takes no rows;
+// those beyond it are left to the next start.
+const maxOwed = 1000
+
+// payRows completes the rows of segments that are settled. What the index does not
+// take, for want of room, is tried again with the next segment and the next sweep.
+func (s *storage) payRows() {
+	for len(s.owed) > 0 {
+		seg := s.owed[0]
+		var err error
+		if seg.id != 0 {
+			row := seg.row(seg.synced, stateDone)
+			err = finishSegment(s.index.w, &row)
+		} else {
+			err = s.insertRows(seg, seg.synced, stateDone)
+		}
+		if err != nil {
+			s.archive.log.Error("finish segment in the index; it is tried again", "camera", seg.camera.name, "file", seg.name, "error", err)
+			break
+		}
+		s.owed[0] = nil
+		s.owed = s.owed[1:]
 	}
-	if err != nil {
-		log.Error("finish segment in the index; the next start will", "error", err)
+	if n := len(s.owed) - maxOwed; n > 0 {
+		s.owed = slices.Delete(s.owed, 0, n)
 	}
-	s.bytes += seg.synced.size
 }

@@ -15,43 +15,20 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/demux"
-	"github.com/xp2p/xp2p/internal/fmp4"
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
 
 // pictures are the hashes of an MP4's pictures, with their DTS.
 func pictures(t testing.TB, file string) (hashes [][32]byte, dts []time.Duration) {
 	t.Helper()
-	f, err := os.Open(file)
+	list, err := testmedia.Units(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	st, _ := f.Stat()
-	init, err := fmp4.ReadInit(f, st.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for at := init.Size; at < st.Size(); {
-		p, err := fmp4.ReadPartAt(f, at, st.Size())
-		if err != nil {
-			t.Fatalf("%s at %d: %v", file, at, err)
-		}
-		at = p.Offset + p.Size
-		for _, r := range p.Runs {
-			if !r.Video {
-				continue
-			}
-			ticks, offset := int64(r.Base), r.Offset
-			for _, s := range r.Samples {
-				b := make([]byte, s.Size)
-				if _, err := f.ReadAt(b, offset); err != nil {
-					t.Fatal(err)
-				}
-				hashes = append(hashes, sha256.Sum256(b))
-				dts = append(dts, fromTicks(ticks))
-				ticks, offset = ticks+int64(s.Duration), offset+int64(s.Size)
-			}
+	for i := range list {
+		if u := &list[i]; u.Kind == demux.Video && !u.Config {
+			hashes = append(hashes, sha256.Sum256(u.Data))
+			dts = append(dts, u.DTS)
 		}
 	}
 	return hashes, dts
@@ -146,7 +123,7 @@ func TestExport(t *testing.T) {
 			if d := got[0].Duration; (d - time.Duration(len(hashes))*40*time.Millisecond).Abs() > 200*time.Millisecond {
 				t.Errorf("%v for %d pictures", d, len(hashes))
 			}
-			if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "*.part")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "*.partial*")); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
 		})
@@ -242,7 +219,7 @@ func BenchmarkExport(b *testing.B) {
 	b.Run("export", func(b *testing.B) {
 		b.SetBytes(bytes)
 		for b.Loop() {
-			if _, err := a.Export(context.Background(), ExportRequest{Camera: "cam", From: time.Unix(0, 0), To: time.Now().Add(time.Hour), Path: file}); err != nil {
+			if _, err := a.Export(context.Background(), ExportRequest{Camera: "cam", From: time.Unix(0, 0), To: time.Now().Add(time.Hour), Path: file, Overwrite: true}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -3,18 +3,13 @@
 package recorder
 
 import (
-	"context"
-	"errors"
-	"math/rand"
-	"os"
-	"path/filepath"
+	"fmt"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
 
@@ -25,6 +20,7 @@ type faultFS struct {
 	create func() error
 	write  func() error // a write that fails writes half of its bytes first
 	sync   func() error
+	on     string // only in this directory; "": everywhere
 }
 
 func (f *faultFS) set(create, write, sync func() error) {
@@ -48,6 +44,9 @@ func (f *faultFS) Create(name string) (File, error) {
 		return nil, err
 	}
 	file, err := f.osFS.Create(name)
+	if !strings.HasPrefix(name, f.on) {
+		return file, err
+	}
 	return &faultFile{file, f}, err
 }
 
@@ -85,6 +84,7 @@ func TestStorageFails(t *testing.T) {
 		{"ENOSPC on write", nil, always(syscall.ENOSPC), nil},
 		{"ENOSPC on everything", always(syscall.ENOSPC), always(syscall.ENOSPC), always(syscall.ENOSPC)},
 		{"EIO on sync", nil, nil, always(syscall.EIO)},
+		{"remounted read-only", always(syscall.EROFS), always(syscall.EROFS), nil},
 	}
 	list0 := media(t, testmedia.H264AAC, 4, testmedia.Options{GOP: 25})
 	for _, c := range cases {
@@ -101,6 +101,12 @@ func TestStorageFails(t *testing.T) {
 			flush(t, a)
 			good := len(list(t, a, "cam"))
 			ffs.set(c.create, c.write, c.sync)
+			index := a.storages[0].index.w
+			if c.name == "remounted read-only" { // the index is on the same disk
+				if _, err := index.Exec("PRAGMA query_only=1"); err != nil {
+					t.Fatal(err)
+				}
+			}
 			for i := 1; i <= 3; i++ {
 				play(t, r, clock, shifted(list0, time.Duration(i)*4*time.Second))
 				flush(t, a)
@@ -109,6 +115,9 @@ func TestStorageFails(t *testing.T) {
 				t.Error("no error in the status")
 			}
 			ffs.set(nil, nil, nil)
+			if _, err := index.Exec("PRAGMA query_only=0"); err != nil {
+				t.Fatal(err)
+			}
 			clock.add(retryMost)
 			r.Close(CauseCamera)
 			r = cam.StartRun()
@@ -181,286 +190,56 @@ func TestStorageHangs(t *testing.T) {
 	agree(t, dir, segs)
 }
 
-// Whatever happens, segments and gaps together cover the time a camera was wanted.
-func TestEveryInstantIsExplained(t *testing.T) {
-	list0 := media(t, testmedia.H264AAC, 2, testmedia.Options{GOP: 12})
-	for seed := range int64(12) {
-		rng := rand.New(rand.NewSource(seed))
-		ffs := &faultFS{}
-		clock := newSimulated()
-		dir := t.TempDir()
-		cfg := Config{Storages: []StorageConfig{{Dir: dir, Segment: 3 * time.Second}}, Now: clock.now, FS: ffs, settle: time.Duration(rng.Intn(2)*400-1) * time.Millisecond}
-		if cfg.settle < 0 {
-			cfg.settle = -1
-		}
-		a := openArchive(t, cfg)
-		cam := camera(t, a, "cam")
-		wanted := clock.now()
-		r := cam.StartRun()
-		at := time.Duration(0)
-		for range 40 {
-			switch rng.Intn(9) {
-			case 0:
-				r.Close([]Cause{CauseLink, CauseCamera}[rng.Intn(2)])
-				clock.add(time.Duration(rng.Intn(5000)) * time.Millisecond)
-				cam.Mark([]Cause{CauseLink, CauseCamera, CauseOverload}[rng.Intn(3)])
-				clock.add(time.Duration(rng.Intn(5000)) * time.Millisecond)
-				r, at = cam.StartRun(), 0
-			case 1: // the camera's clock jumps, in either direction
-				at += time.Duration(rng.Intn(200)-100) * time.Second
-			case 2: // silence
-				d := time.Duration(rng.Intn(8000)) * time.Millisecond
-				clock.add(d)
-				at += d
-			case 3: // the camera's clock is not ours
-				clock.add(time.Duration(rng.Intn(20)) * time.Millisecond)
-			case 4:
-				ffs.set(nil, always(syscall.ENOSPC), nil)
-			case 5:
-				ffs.set(nil, nil, always(syscall.EIO))
-			case 6: // nothing of the sort
-				clock.add(retryMost)
-				at += retryMost
-				ffs.set(nil, nil, nil)
-			case 7: // stopped in good order and started again
-				if err := a.Close(); err != nil && ffs.write == nil && ffs.sync == nil {
-					t.Fatal(err)
-				}
-				clock.add(time.Duration(rng.Intn(5000)) * time.Millisecond)
-				a = openArchive(t, cfg)
-				cam = camera(t, a, "cam")
-				r, at = cam.StartRun(), 0
-			}
-			play(t, r, clock, shifted(list0, at))
-			at += 2 * time.Second
-			flush(t, a)
-		}
-		ffs.set(nil, nil, nil)
-		clock.add(2 * retryMost)
-		r.Close(CauseLink)
-		flush(t, a)
-		explained(t, a, "cam", wanted, clock.now())
-		agree(t, dir, list(t, a, "cam"))
-		a.Close()
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
-	}
-}
-
-// What a camera may do to its timestamps and decoder, and what becomes of it.
-func TestTimestampsAndConfigurations(t *testing.T) {
-	base := media(t, testmedia.H264AAC, 3, testmedia.Options{GOP: 25})
-	other := media(t, testmedia.H264AAC, 3, testmedia.Options{GOP: 25, Width: 640, Height: 360})
-	mute := media(t, testmedia.H264, 3, testmedia.Options{GOP: 25})
-	late := func(list []demux.Unit, d time.Duration) []demux.Unit { return shifted(list, d) }
-	const second = time.Second
-	cases := []struct {
-		name     string
-		parts    [][]demux.Unit
-		runs     int
-		segments int
-		tracks   []string // a piece of each segment's tracks
-		cause    Cause    // of a gap; "": there is none behind the first segment
-	}{
-		{"one stream", [][]demux.Unit{base, late(base, 3*second)}, 1, 1, []string{"aac"}, ""},
-		{"jump forward", [][]demux.Unit{base, late(base, 1000*second)}, 2, 2, nil, CauseClock},
-		{"jump back", [][]demux.Unit{late(base, 1000*second), base}, 2, 2, nil, CauseClock},
-		{"repeated timestamps", [][]demux.Unit{base, late(base, 3*second-200*time.Millisecond)}, 1, 1, nil, ""},
-		{"resolution change", [][]demux.Unit{base, late(other, 3*second)}, 1, 2, []string{"320x180", "640x360"}, ""},
-		{"late audio", [][]demux.Unit{mute, late(base, 3*second)}, 1, 2, []string{"h264 320x180", "aac"}, ""},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			clock := newSimulated()
-			a := openArchive(t, Config{Storages: []StorageConfig{{Dir: t.TempDir()}}, Now: clock.now, settle: -1})
-			r := camera(t, a, "cam").StartRun()
-			wanted := clock.now()
-			for _, p := range c.parts {
-				play(t, r, clock, p)
-				clock.add(40 * time.Millisecond)
-			}
-			r.Close(CauseLink)
-			flush(t, a)
-			segs := list(t, a, "cam")
-			runs := map[int64]bool{}
-			for i, s := range segs {
-				runs[s.Run] = true
-				decodesIrregular(t, s.Path)
-				if i < len(c.tracks) && !strings.Contains(s.Tracks, c.tracks[i]) {
-					t.Errorf("segment %d has %q, want %q", i, s.Tracks, c.tracks[i])
-				}
-			}
-			// A cut at a key frame of the wall-clock grid may add one.
-			if len(runs) != c.runs || len(segs) < c.segments || len(segs) > c.segments+1 {
-				t.Errorf("%d runs, %d segments", len(runs), len(segs))
-			}
-			explained(t, a, "cam", wanted, clock.now())
-			for _, g := range gaps(t, a, "cam") {
-				if inside := g.From.After(segs[0].Start) && g.To.After(g.From); inside && g.Cause != c.cause {
-					t.Errorf("gap %+v", g)
-				}
-			}
-		})
-	}
-}
-
-func TestHostileConfigurations(t *testing.T) {
-	clock := newSimulated()
-	a := openArchive(t, Config{Storages: []StorageConfig{{Dir: t.TempDir()}}, Now: clock.now})
-	r := camera(t, a, "cam").StartRun()
-	var config *ConfigError
-	if err := r.Write(&demux.Unit{Kind: demux.Video, Codec: demux.H265, Config: true, Data: make([]byte, 60000)}); !errors.As(err, &config) {
-		t.Errorf("bad hvcC: %v", err)
-	}
-	one := media(t, testmedia.H264, 1, testmedia.Options{})
-	two := media(t, testmedia.H264, 1, testmedia.Options{Width: 640, Height: 360})
-	var err error
-	for i := 0; i < 1000 && err == nil; i++ {
-		for _, u := range [][]demux.Unit{one, two}[i%2] {
-			if u.Config && err == nil {
-				err = r.Write(&u)
-			}
-		}
-	}
-	if !errors.Is(err, errUnstable) {
-		t.Errorf("changing decoder: %v", err)
-	}
-}
-
-func TestStorageIdentity(t *testing.T) {
-	dir := t.TempDir()
-	a := openArchive(t, Config{Storages: []StorageConfig{{Dir: dir}}})
-	if _, err := Open(Config{Storages: []StorageConfig{{Dir: dir}}}); err == nil || !strings.Contains(err.Error(), "in use by another recorder") {
-		t.Errorf("second recorder: %v", err)
-	}
-	st, err := a.Status(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.Close()
-	if b, err := Open(Config{Storages: []StorageConfig{{Dir: dir, ID: st[0].ID}}}); err != nil {
-		t.Error(err)
-	} else {
-		b.Close()
-	}
-	if _, err := Open(Config{Storages: []StorageConfig{{Dir: dir, ID: "other"}}}); err == nil {
-		t.Error("another disk is accepted")
-	}
-	if _, err := Open(Config{Storages: []StorageConfig{{Dir: t.TempDir(), ID: st[0].ID}}}); err == nil || !strings.Contains(err.Error(), "mounted") {
-		t.Errorf("missing mount: %v", err)
-	}
-	os.Remove(filepath.Join(dir, identityName))
-	if _, err := Open(Config{Storages: []StorageConfig{{Dir: dir}}}); err == nil {
-		t.Error("an index without identity is accepted")
-	}
-}
-
-// Files and index that do not agree at start.
-func TestRecovery(t *testing.T) {
-	list0 := media(t, testmedia.H264AAC, 6, testmedia.Options{GOP: 25})
-	clock := newSimulated()
-	dir := t.TempDir()
-	cfg := Config{Storages: []StorageConfig{{Dir: dir, Segment: 2 * time.Second}}, Now: clock.now, settle: -1}
-	a := openArchive(t, cfg)
+// A disk that hangs stops the cameras on it alone.
+func TestOneDiskHangs(t *testing.T) {
+	ffs, clock := &faultFS{}, newSimulated()
+	bad, good := t.TempDir(), t.TempDir()
+	hang, hangs := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(hang) })
+	defer release()
+	hung := sync.OnceFunc(func() { close(hangs) })
+	ffs.on = bad
+	a := openArchive(t, Config{Storages: []StorageConfig{{Dir: bad}, {Dir: good}}, Now: clock.now, FS: ffs, settle: -1})
 	wanted := clock.now()
-	r := camera(t, a, "cam").StartRun()
-	play(t, r, clock, list0)
-	if err := a.Close(); err != nil {
+	var onBad, onGood *CameraRecorder
+	for i := 0; onBad == nil || onGood == nil; i++ {
+		c := camera(t, a, fmt.Sprintf("cam%d", i))
+		if c.storage.Dir == bad {
+			onBad = c
+		} else {
+			onGood = c
+		}
+	}
+	flush(t, a)
+	ffs.set(nil, func() error { hung(); <-hang; return nil }, nil)
+	list0 := media(t, testmedia.H264AAC, 4, testmedia.Options{GOP: 25})
+	first, second := onBad.StartRun(), onGood.StartRun()
+	for i := range 5 {
+		play(t, first, clock, shifted(list0, time.Duration(i)*4*time.Second))
+		clock.add(-4*time.Second + 40*time.Millisecond) // both at once
+		play(t, second, clock, shifted(list0, time.Duration(i)*4*time.Second))
+		if err := onGood.storage.flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-hangs
+	second.Close(CauseLink)
+	if err := onGood.storage.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	reopen := func() []Segment {
-		a = openArchive(t, cfg)
-		camera(t, a, "cam")
-		flush(t, a)
-		segs := list(t, a, "cam")
-		agree(t, dir, segs)
-		explained(t, a, "cam", wanted, clock.now())
-		if err := a.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return segs
+	if n := list(t, a, onBad.Name()); len(n) != 0 {
+		t.Errorf("the disk that hangs has %+v", n)
 	}
-	segs := reopen()
-	if len(segs) < 3 {
-		t.Fatalf("%d segments", len(segs))
+	explained(t, a, onGood.Name(), wanted, clock.now())
+	covered := a.Totals(onGood.Name(), time.Time{}, time.Time{})
+	if len(covered) != 1 || covered[0].Recorded < 18*time.Second || onGood.Stats().Dropped > 0 {
+		t.Errorf("%+v, %+v", covered, onGood.Stats())
 	}
-	t.Run("cut file", func(t *testing.T) {
-		if err := os.Truncate(segs[1].Path, segs[1].Bytes-100); err != nil {
-			t.Fatal(err)
-		}
-		got := reopen()
-		if got[1].Bytes >= segs[1].Bytes || !got[1].End.Before(segs[1].End) {
-			t.Errorf("%+v", got[1])
-		}
-		decodes(t, got[1].Path)
-	})
-	t.Run("missing file", func(t *testing.T) {
-		os.Remove(segs[1].Path)
-		if got := reopen(); len(got) != len(segs)-1 {
-			t.Errorf("%d segments", len(got))
-		}
-	})
-	t.Run("junk file", func(t *testing.T) {
-		junk := filepath.Join(filepath.Dir(segs[0].Path), "20-00-00.000.mp4")
-		os.WriteFile(junk, []byte("not a recording"), 0o600)
-		reopen()
-		if q, _ := filepath.Glob(filepath.Join(dir, quarantineName, "*20-00-00*")); len(q) != 1 {
-			t.Errorf("quarantine: %v", q)
-		}
-	})
-	t.Run("index gone", func(t *testing.T) {
-		before := reopen()
-		for _, f := range []string{"", "-wal", "-shm"} {
-			os.Remove(filepath.Join(dir, indexName+f))
-		}
-		wanted = before[0].Start // the ledger before it went with the index
-		after := reopen()
-		if len(after) != len(before) || after[0].End != before[0].End || len(after[0].GOPs) != len(before[0].GOPs) {
-			t.Errorf("before %+v\nafter %+v", before, after)
-		}
-	})
-	t.Run("index damaged", func(t *testing.T) {
-		os.WriteFile(filepath.Join(dir, indexName), []byte(strings.Repeat("damage", 1000)), 0o600)
-		reopen()
-	})
-	t.Run("index of tomorrow", func(t *testing.T) {
-		x, err := openIndex(filepath.Join(dir, indexName))
-		if err != nil {
-			t.Fatal(err)
-		}
-		x.w.Exec("PRAGMA user_version=99")
-		x.close()
-		if _, err := Open(cfg); !errors.Is(err, errIndexNewer) {
-			t.Errorf("%v", err)
-		}
-	})
-}
-
-// The oldest segments go when the limit is reached.
-func TestRetention(t *testing.T) {
-	list0 := media(t, testmedia.H264AAC, 4, testmedia.Options{GOP: 25})
-	clock := newSimulated()
-	dir := t.TempDir()
-	const limit = 400 << 10
-	a := openArchive(t, Config{Storages: []StorageConfig{{Dir: dir, Segment: time.Second, MaxBytes: limit}}, Now: clock.now, settle: -1})
-	r := camera(t, a, "cam").StartRun()
-	for i := range 10 {
-		play(t, r, clock, shifted(list0, time.Duration(i)*4*time.Second))
-		flush(t, a)
-	}
-	r.Close(CauseLink)
+	release()
+	first.Close(CauseLink)
 	flush(t, a)
-	segs := list(t, a, "cam")
-	total, most := int64(0), int64(0)
-	for _, s := range segs {
-		total, most = total+s.Bytes, max(most, s.Bytes)
-	}
-	if total > limit+2*most || len(segs) < 3 {
-		t.Errorf("%d bytes in %d segments", total, len(segs))
-	}
-	agree(t, dir, segs)
-	if !segs[len(segs)-1].End.Equal(clock.now()) && clock.now().Sub(segs[len(segs)-1].End) > time.Second {
-		t.Error("the newest is gone")
+	explained(t, a, onBad.Name(), wanted, clock.now())
+	for _, s := range list(t, a, "") {
+		decodes(t, s.Path)
 	}
 }

@@ -149,11 +149,20 @@ func (o *osFile) Writev(bufs [][]byte) (int64, error) {
 }
 
 func (o *osFile) Sync() error {
-	if err := unix.Fdatasync(int(o.f.Fd())); err != nil {
+	fd := int(o.f.Fd())
+	if err := unix.Fdatasync(fd); err != nil {
 		return &fs.PathError{Op: "fdatasync", Path: o.f.Name(), Err: err}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err == nil && st.Nlink == 0 {
+		return &fs.PathError{Op: "fdatasync", Path: o.f.Name(), Err: errRemoved}
 	}
 	return nil
 }
+
+// errRemoved says that somebody removed a file while it was written to: what goes into
+// it is on no disk.
+var errRemoved = errors.New("the file was removed while it was recorded")
 
 func (o *osFile) Truncate(size int64) error {
 	if err := o.f.Truncate(size); err != nil {

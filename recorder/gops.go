@@ -52,7 +52,13 @@ func decodeGOPs(b []byte, start time.Time) ([]GOP, error) {
 	if len(b) == 0 || b[0] != gopVersion {
 		return nil, errGOPs
 	}
-	var gops []GOP
+	numbers := 0
+	for _, c := range b[1:] {
+		if c < 0x80 { // the last byte of a varint
+			numbers++
+		}
+	}
+	gops := make([]GOP, 0, numbers/5)
 	var part, media int64
 	wall := start.UnixMilli()
 	for b = b[1:]; len(b) > 0; {

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"net/url"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // index is a storage's SQLite database. Times are Unix milliseconds. Rows are
@@ -19,54 +17,13 @@ type index struct {
 	w, r *sql.DB
 }
 
-// indexVersion is PRAGMA user_version of this schema.
-const indexVersion = 1
-
-const schema = `
-CREATE TABLE camera (
-	id   INTEGER PRIMARY KEY,
-	name TEXT NOT NULL UNIQUE
-);
-CREATE TABLE run (
-	id     INTEGER PRIMARY KEY,
-	camera INTEGER NOT NULL REFERENCES camera(id),
-	start  INTEGER NOT NULL,
-	end    INTEGER,          -- NULL: not over
-	cause  TEXT              -- why it ended
-);
-CREATE TABLE segment (
-	id       INTEGER PRIMARY KEY,
-	camera   INTEGER NOT NULL REFERENCES camera(id),
-	run      INTEGER NOT NULL REFERENCES run(id),
-	path     TEXT NOT NULL UNIQUE, -- relative to the storage
-	start    INTEGER NOT NULL,
-	end      INTEGER NOT NULL,
-	duration INTEGER NOT NULL,     -- of media, ticks of 1/90000 s
-	bytes    INTEGER NOT NULL,
-	state    INTEGER NOT NULL,     -- 0 being written, 1 complete, 2 being removed
-	tracks   TEXT NOT NULL,
-	gops     BLOB NOT NULL
-);
-CREATE INDEX segment_time ON segment(camera, start, end);
-CREATE INDEX segment_open ON segment(state) WHERE state <> 1;
-CREATE TABLE gap (
-	id     INTEGER PRIMARY KEY,
-	camera INTEGER NOT NULL REFERENCES camera(id),
-	start  INTEGER NOT NULL,
-	end    INTEGER,          -- NULL: not over
-	cause  TEXT NOT NULL
-);
-CREATE INDEX gap_time ON gap(camera, start);
-`
-
 // Segment states in the index.
 const (
 	stateOpen = iota
 	stateDone
 	stateRemoving
+	stateAway // its file is in the remote store only
 )
-
-var errIndexNewer = errors.New("the index was written by a newer version of this program")
 
 // openIndex opens or makes the database. errIndexNewer apart, an error means that
 // it cannot be used and may be rebuilt from the files.
@@ -75,7 +32,8 @@ func openIndex(file string) (*index, error) {
 		q := url.Values{"_pragma": append(pragmas, "busy_timeout(5000)", "cache_size(-512)")}
 		return sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+q.Encode())
 	}
-	w, err := open("journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)")
+	// 256 pages are 1 MiB: what the log takes beside the index on a disk that is full.
+	w, err := open("journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(256)")
 	if err != nil {
 		return nil, err
 	}
@@ -94,39 +52,58 @@ func openIndex(file string) (*index, error) {
 	return &index{w: w, r: r}, nil
 }
 
-func migrate(db *sql.DB) error {
-	var version int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch {
-	case version > indexVersion:
-		return fmt.Errorf("%w (version %d, this is %d)", errIndexNewer, version, indexVersion)
-	case version == indexVersion:
-		// A damaged page shows here rather than in the middle of a recording.
-		var ok string
-		if err := db.QueryRow("PRAGMA quick_check(1)").Scan(&ok); err != nil {
-			return err
-		}
-		if ok != "ok" {
-			return fmt.Errorf("damaged: %s", ok)
-		}
-		return nil
-	}
-	_, err := db.Exec("BEGIN; " + schema + fmt.Sprintf("PRAGMA user_version=%d; COMMIT;", indexVersion))
-	return err
+func (x *index) close() error { return errors.Join(x.r.Close(), x.w.Close()) }
+
+// querier is the database, or a transaction in it.
+type querier interface {
+	Exec(query string, args ...any) (sql.Result, error)
+	QueryRow(query string, args ...any) *sql.Row
 }
 
-func (x *index) close() error { return errors.Join(x.r.Close(), x.w.Close()) }
+// tx makes what f does one commit.
+func (x *index) tx(f func(querier) error) error {
+	t, err := x.w.Begin()
+	if err != nil {
+		return err
+	}
+	if err := f(t); err != nil {
+		return errors.Join(err, t.Rollback())
+	}
+	return t.Commit()
+}
+
+// cameras are the names of all, by row.
+func (x *index) cameras() (map[int64]string, error) {
+	rows, err := x.r.Query("SELECT id, name FROM camera")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	m := map[int64]string{}
+	for rows.Next() {
+		var id int64
+		var name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return nil, err
+		}
+		m[id] = name
+	}
+	return m, rows.Err()
+}
+
+// findCamera gives the row of a camera, if there is one.
+func (x *index) findCamera(name string) (id int64, known bool, err error) {
+	err = x.w.QueryRow("SELECT id FROM camera WHERE name=?", name).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return id, err == nil, err
+}
 
 // camera gives the row of a camera, making it.
 func (x *index) camera(name string) (id int64, known bool, err error) {
-	err = x.w.QueryRow("SELECT id FROM camera WHERE name=?", name).Scan(&id)
-	if err == nil {
-		return id, true, nil
-	}
-	if !errors.Is(err, sql.ErrNoRows) {
-		return 0, false, err
+	if id, known, err = x.findCamera(name); known || err != nil {
+		return id, known, err
 	}
 	err = x.w.QueryRow("INSERT INTO camera(name) VALUES(?) RETURNING id", name).Scan(&id)
 	return id, false, err
@@ -138,14 +115,14 @@ type runRow struct {
 	id int64 // 0: none yet
 }
 
-func (x *index) insertRun(camera int64, start time.Time) (id int64, err error) {
-	err = x.w.QueryRow("INSERT INTO run(camera,start) VALUES(?,?) RETURNING id", camera, start.UnixMilli()).Scan(&id)
+func insertRun(q querier, camera int64, start time.Time) (id int64, err error) {
+	err = q.QueryRow("INSERT INTO run(camera,start) VALUES(?,?) RETURNING id", camera, start.UnixMilli()).Scan(&id)
 	return id, err
 }
 
 // endRun ends a run where its last segment does.
-func (x *index) endRun(id int64, cause Cause) error {
-	_, err := x.w.Exec("UPDATE run SET end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start), cause=? WHERE id=?", string(cause), id)
+func endRun(q querier, id int64, cause Cause) error {
+	_, err := q.Exec("UPDATE run SET end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start), cause=? WHERE id=?", string(cause), id)
 	return err
 }
 
@@ -161,26 +138,26 @@ type segmentRow struct {
 	gops            []GOP
 }
 
-func (x *index) insertSegment(s *segmentRow) (id int64, err error) {
-	err = x.w.QueryRow(`INSERT INTO segment(camera,run,path,start,end,duration,bytes,state,tracks,gops)
+func insertSegment(q querier, s *segmentRow) (id int64, err error) {
+	err = q.QueryRow(`INSERT INTO segment(camera,run,path,start,end,duration,bytes,state,tracks,gops)
 		VALUES(?,?,?,?,?,?,?,?,?,?) RETURNING id`, s.camera, s.run, s.path, s.start.UnixMilli(), s.end.UnixMilli(),
 		ticks(s.duration), s.bytes, s.state, s.tracks, encodeGOPs(s.gops, s.start)).Scan(&id)
 	return id, err
 }
 
-func (x *index) finishSegment(s *segmentRow) error {
-	_, err := x.w.Exec("UPDATE segment SET end=?, duration=?, bytes=?, state=?, gops=? WHERE id=?",
-		s.end.UnixMilli(), ticks(s.duration), s.bytes, s.state, encodeGOPs(s.gops, s.start), s.id)
+func finishSegment(q querier, s *segmentRow) error {
+	_, err := q.Exec("UPDATE segment SET start=?, end=?, duration=?, bytes=?, state=?, gops=? WHERE id=?",
+		s.start.UnixMilli(), s.end.UnixMilli(), ticks(s.duration), s.bytes, s.state, encodeGOPs(s.gops, s.start), s.id)
 	return err
 }
 
-func (x *index) deleteSegment(id int64) error {
-	_, err := x.w.Exec("DELETE FROM segment WHERE id=?", id)
+func deleteSegment(q querier, id int64) error {
+	_, err := q.Exec("DELETE FROM segment WHERE id=?", id)
 	return err
 }
 
 // saveGap writes g's row, or removes it when it turned out to have no length.
-func (x *index) saveGap(camera int64, g *Gap) (err error) {
+func saveGap(q querier, camera int64, g *Gap) (err error) {
 	var end any
 	if !g.To.IsZero() {
 		end = g.To.UnixMilli()
@@ -188,12 +165,12 @@ func (x *index) saveGap(camera int64, g *Gap) (err error) {
 	switch {
 	case g.void && g.id == 0:
 	case g.void:
-		_, err = x.w.Exec("DELETE FROM gap WHERE id=?", g.id)
+		_, err = q.Exec("DELETE FROM gap WHERE id=?", g.id)
 	case g.id == 0:
-		err = x.w.QueryRow("INSERT INTO gap(camera,start,end,cause) VALUES(?,?,?,?) RETURNING id",
+		err = q.QueryRow("INSERT INTO gap(camera,start,end,cause) VALUES(?,?,?,?) RETURNING id",
 			camera, g.From.UnixMilli(), end, string(g.Cause)).Scan(&g.id)
 	default:
-		_, err = x.w.Exec("UPDATE gap SET start=?, end=?, cause=? WHERE id=?", g.From.UnixMilli(), end, string(g.Cause), g.id)
+		_, err = q.Exec("UPDATE gap SET start=?, end=?, cause=? WHERE id=?", g.From.UnixMilli(), end, string(g.Cause), g.id)
 	}
 	return err
 }
@@ -202,7 +179,9 @@ func (x *index) saveGap(camera int64, g *Gap) (err error) {
 // camera (zero: nothing), and its open gap if there is one.
 func (x *index) explained(camera int64) (end time.Time, open *Gap, err error) {
 	var s, g sql.NullInt64
-	err = x.w.QueryRow(`SELECT (SELECT max(end) FROM segment WHERE camera=?1), (SELECT max(end) FROM gap WHERE camera=?1)`, camera).Scan(&s, &g)
+	// Both follow one another, so the end of all is that of one of the last that began.
+	err = x.w.QueryRow(`SELECT (SELECT max(end) FROM (SELECT end FROM segment WHERE camera=?1 ORDER BY start DESC LIMIT 1000)),
+		(SELECT max(end) FROM (SELECT end FROM gap WHERE camera=?1 ORDER BY start DESC LIMIT 1000))`, camera).Scan(&s, &g)
 	if err != nil {
 		return end, nil, err
 	}
@@ -218,6 +197,16 @@ func (x *index) explained(camera int64) (end time.Time, open *Gap, err error) {
 	}
 	o.From, o.Cause = time.UnixMilli(from), Cause(cause)
 	return end, &o, err
+}
+
+// firstBehind is where the first segment of a camera begins that ends behind a time.
+func (x *index) firstBehind(camera int64, at time.Time) (time.Time, error) {
+	var ms sql.NullInt64
+	err := x.w.QueryRow("SELECT min(start) FROM segment WHERE camera=? AND end>?", camera, at.UnixMilli()).Scan(&ms)
+	if !ms.Valid {
+		return at, err
+	}
+	return time.UnixMilli(ms.Int64), err
 }
 
 const segmentColumns = "s.id, s.camera, s.run, s.path, s.start, s.end, s.duration, s.bytes, s.state, s.tracks, s.gops"
@@ -238,71 +227,88 @@ func scanSegment(rows *sql.Rows, extra ...any) (segmentRow, error) {
 	return s, nil
 }
 
-// The parameters of both: from, to, camera, count. A segment is at most an hour or so
-// long, so an index on start can be used; an endless one (no key picture ever) is the
-// exception that "end" still finds.
+// The parameters of both: from, to, camera, count. Segments of one camera follow one
+// another and overlap at most where it was connected again, or the host's clock was set
+// back; gaps overlap nothing. So the index on start is read from 64 of them before the
+// interval on.
 const (
-	segmentsOfAll = `SELECT ` + segmentColumns + `, c.name FROM segment s JOIN camera c ON c.id=s.camera
-		WHERE s.state<>2 AND s.start<?2 AND s.end>?1 AND ?3='' ORDER BY s.start, s.id LIMIT ?4`
-
-	// Segments of one camera follow one another and overlap at most where it was connected
-	// again, so the index is read from 64 of them before the interval on.
-	segmentsOfOne = `SELECT ` + segmentColumns + `, ?3 FROM segment s
-		WHERE s.camera=(SELECT id FROM camera WHERE name=?3) AND s.state<>2 AND s.start<?2 AND s.end>?1
-		AND s.start>=coalesce((SELECT p.start FROM segment p WHERE p.camera=(SELECT id FROM camera WHERE name=?3)
-			AND p.start<=?1 ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62)
+	segmentsOf = `SELECT ` + segmentColumns + ` FROM segment s
+		WHERE s.camera=?3 AND s.state<>2 AND s.start<?2 AND s.end>?1
+		AND s.start>=coalesce((SELECT p.start FROM segment p WHERE p.camera=?3 AND p.start<=?1
+			ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62)
 		ORDER BY s.start, s.id LIMIT ?4`
+
+	gapsOf = `SELECT g.start, g.end, g.cause FROM gap g
+		WHERE g.camera=?3 AND g.start<?2 AND (g.end IS NULL OR g.end>?1)
+		AND (g.end IS NULL OR g.start>=coalesce((SELECT p.start FROM gap p WHERE p.camera=?3 AND p.start<=?1
+			ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62))
+		ORDER BY g.start, g.id`
 )
 
-// segments calls f for the first n segments (noLimit: for all) that overlap [from, to)
-// (zero: unbounded) of a camera ("": all), in the order of their start.
-func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s segmentRow) error) error {
-	lo, hi := bounds(from, to)
-	query := segmentsOfAll
-	if camera != "" {
-		query = segmentsOfOne
-	}
-	rows, err := x.r.QueryContext(ctx, query, lo, hi, camera, n)
+// each calls f for the row of a camera ("": of every one).
+func (x *index) each(ctx context.Context, camera string, f func(id int64, name string) error) error {
+	known, err := x.cameras()
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		s, err := scanSegment(rows, &name)
+	for id, name := range known {
+		if camera == "" || camera == name {
+			if err := f(id, name); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// segments calls f for the first n segments (noLimit: for all) of each camera meant (""
+// means all) that overlap [from, to) (zero: unbounded), camera by camera in the order of
+// their start.
+func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s segmentRow) error) error {
+	lo, hi := bounds(from, to)
+	return x.each(ctx, camera, func(id int64, name string) error {
+		rows, err := x.r.QueryContext(ctx, segmentsOf, lo, hi, id, n)
 		if err != nil {
 			return err
 		}
-		if err := f(name, s); err != nil {
-			return err
+		defer rows.Close()
+		for rows.Next() {
+			s, err := scanSegment(rows)
+			if err != nil {
+				return err
+			}
+			if err := f(name, s); err != nil {
+				return err
+			}
 		}
-	}
-	return rows.Err()
+		return rows.Err()
+	})
 }
 
 // gaps is the same for the ledger.
 func (x *index) gaps(ctx context.Context, camera string, from, to time.Time, f func(Gap)) error {
 	lo, hi := bounds(from, to)
-	rows, err := x.r.QueryContext(ctx, `SELECT c.name, g.start, g.end, g.cause FROM gap g JOIN camera c ON c.id=g.camera
-		WHERE g.start<?2 AND (g.end IS NULL OR g.end>?1) AND (?3='' OR c.name=?3) ORDER BY g.start, g.id`, lo, hi, camera)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var g Gap
-		var start int64
-		var end sql.NullInt64
-		if err := rows.Scan(&g.Camera, &start, &end, &g.Cause); err != nil {
+	return x.each(ctx, camera, func(id int64, name string) error {
+		rows, err := x.r.QueryContext(ctx, gapsOf, lo, hi, id)
+		if err != nil {
 			return err
 		}
-		g.From = time.UnixMilli(start)
-		if end.Valid {
-			g.To = time.UnixMilli(end.Int64)
+		defer rows.Close()
+		for rows.Next() {
+			g := Gap{Camera: name}
+			var start int64
+			var end sql.NullInt64
+			if err := rows.Scan(&start, &end, &g.Cause); err != nil {
+				return err
+			}
+			g.From = time.UnixMilli(start)
+			if end.Valid {
+				g.To = time.UnixMilli(end.Int64)
+			}
+			f(g)
 		}
-		f(g)
-	}
-	return rows.Err()
+		return rows.Err()
+	})
 }
 
 func bounds(from, to time.Time) (lo, hi int64) {

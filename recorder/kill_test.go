@@ -28,6 +28,9 @@ const (
 	victimMedia = "XP2P_TEST_MEDIA"
 )
 
+// killsVariable asks TestKilledAtAnyMoment for that many kills.
+const killsVariable = "XP2P_TEST_KILLS"
+
 var victimCameras = []string{"gate", "yard"}
 
 // victim records two cameras in real time and says after every commit what it
@@ -79,7 +82,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	dir := t.TempDir()
 	begin := time.Now().Round(time.Millisecond)
 	promised := map[string]int64{} // bytes by path
-	const cycles = 30
+	cycles := testCount(t, killsVariable, 30)
 	for range cycles {
 		killOne(t, dir, file, promised)
 	}

@@ -22,11 +22,17 @@ type Segment struct {
 	Tracks   string        `json:"tracks"`         // "h264 1920x1080, aac 44100x2"
 	Open     bool          `json:"open,omitempty"` // still being written; what is listed of it is durable
 	GOPs     []GOP         `json:"-"`
+	// Remote: the file is not at Path any more but in the remote store; OpenFile finds it.
+	Remote bool `json:"remote,omitempty"`
+
+	storage *storage // nil: made by hand
+	name    string   // of the file in it
 }
 
 func (r *segmentRow) segment(s *storage, camera string) Segment {
 	return Segment{Camera: camera, Run: r.run, Path: s.path(r.path), Start: r.start, End: r.end, Duration: r.duration,
-		Bytes: r.bytes, Tracks: r.tracks, Open: r.state == stateOpen, GOPs: r.gops}
+		Bytes: r.bytes, Tracks: r.tracks, Open: r.state == stateOpen, GOPs: r.gops,
+		Remote: r.state == stateAway, storage: s, name: r.path}
 }
 
 // List gives the segments of a camera ("": of all) that overlap [from, to), in the
@@ -101,9 +107,11 @@ func (a *Archive) Gaps(ctx context.Context, camera string, from, to time.Time) (
 type StorageStatus struct {
 	Dir      string `json:"dir"`
 	ID       string `json:"id"`
-	Segments int64  `json:"segments"`
-	Bytes    int64  `json:"bytes"` // of the segments' files, as far as the index has them
-	Free     int64  `json:"free"`  // bytes that the file system has left
+	Segments int64  `json:"segments"` // complete ones
+	Bytes    int64  `json:"bytes"`    // of them
+	Free     int64  `json:"free"`     // bytes that the file system has left
+	// Remote is how far copying to the remote store is; nil: there is none.
+	Remote *RemoteStatus `json:"remote,omitempty"`
 	// Error is why the storage is not written to at the moment, "" when it is.
 	Error string `json:"error,omitempty"`
 }
@@ -113,15 +121,16 @@ func (a *Archive) Status(ctx context.Context) ([]StorageStatus, error) {
 	var list []StorageStatus
 	for _, s := range a.storages {
 		st := StorageStatus{Dir: s.Dir, ID: s.identity.ID}
-		err := s.index.r.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(bytes),0) FROM segment WHERE state<>2").Scan(&st.Segments, &st.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("storage %s: %w", s.Dir, err)
-		}
+		st.Bytes, st.Segments = s.tally.total()
+		var err error
 		if st.Free, err = s.fs.Free(s.Dir); err != nil {
 			st.Error = err.Error()
 		}
 		if err := s.health.error(); err != nil {
 			st.Error = err.Error()
+		}
+		if st.Remote, err = s.copier.status(ctx); err != nil {
+			return nil, fmt.Errorf("state of storage %s: %w", s.Dir, err)
 		}
 		list = append(list, st)
 	}

@@ -8,46 +8,101 @@ import (
 	"time"
 )
 
-// BenchmarkListFirst is finding where playback of one of ten cameras begins, in an
-// index of 200 000 segments.
-func BenchmarkListFirst(b *testing.B) {
-	a := openArchive(b, Config{Storages: []StorageConfig{{Dir: b.TempDir()}}})
+// benchIndex is an index of segments of a minute with 30 key pictures each.
+func benchIndex(b *testing.B, cameras, days int) (a *Archive, began time.Time) {
+	a = openArchive(b, Config{Storages: []StorageConfig{{Dir: b.TempDir()}}})
 	x := a.storages[0].index
-	began := time.UnixMilli(1764216000_000)
-	const cameras, segments = 10, 20_000
+	began = time.UnixMilli(1764216000_000)
 	gops := make([]GOP, 30)
-	if _, err := x.w.Exec("BEGIN"); err != nil {
-		b.Fatal(err)
-	}
 	for c := range cameras {
-		id, _, err := x.camera(fmt.Sprintf("cam%d", c))
+		name := fmt.Sprintf("cam%d", c)
+		err := x.tx(func(q querier) error {
+			id := int64(c + 1)
+			if _, err := q.Exec("INSERT INTO camera(id,name) VALUES(?,?)", id, name); err != nil {
+				return err
+			}
+			if _, err := q.Exec("INSERT INTO run(id,camera,start) VALUES(?,?,?)", id, id, began.UnixMilli()); err != nil {
+				return err
+			}
+			a.storages[0].tally.named(id, name)
+			for i := range days * 24 * 60 {
+				start := began.Add(time.Duration(i) * time.Minute)
+				for k := range gops {
+					gops[k] = GOP{Part: int64(k) * 500_000, Key: int64(k)*500_000 + 600, Media: time.Duration(k) * 2 * time.Second, Wall: start.Add(time.Duration(k) * 2 * time.Second)}
+				}
+				row := segmentRow{camera: id, run: id, path: fmt.Sprintf("%s/%d.mp4", name, i), start: start,
+					end: start.Add(time.Minute), duration: time.Minute, bytes: 15e6, state: stateDone, tracks: "h264 1920x1080", gops: gops}
+				if i%480 == 0 { // three breaks a day
+					row.end = row.end.Add(-10 * time.Second)
+					if _, err := q.Exec("INSERT INTO gap(camera,start,end,cause) VALUES(?,?,?,'link')", id, row.end.UnixMilli(), start.Add(time.Minute).UnixMilli()); err != nil {
+						return err
+					}
+				}
+				if _, err := insertSegment(q, &row); err != nil {
+					return err
+				}
+				a.storages[0].tally.add(id, row.start, row.end, row.bytes)
+			}
+			return nil
+		})
 		if err != nil {
 			b.Fatal(err)
 		}
-		run, err := x.insertRun(id, began)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for i := range segments {
-			start := began.Add(time.Duration(i) * time.Minute)
-			for k := range gops {
-				gops[k] = GOP{Part: int64(k) * 500_000, Key: int64(k)*500_000 + 600, Media: time.Duration(k) * 2 * time.Second, Wall: start.Add(time.Duration(k) * 2 * time.Second)}
-			}
-			_, err := x.insertSegment(&segmentRow{camera: id, run: run, path: fmt.Sprintf("cam%d/%d.mp4", c, i), start: start,
-				end: start.Add(time.Minute), duration: time.Minute, bytes: 15e6, state: stateDone, tracks: "h264 1920x1080", gops: gops})
-			if err != nil {
-				b.Fatal(err)
-			}
-		}
 	}
-	if _, err := x.w.Exec("COMMIT"); err != nil {
-		b.Fatal(err)
+	return a, began
+}
+
+// BenchmarkIndex asks an index of 30 days of 50 cameras, 2.16 million segments, what a
+// page of recordings asks. Making it takes minutes: run it with -benchtime 100x.
+func BenchmarkIndex(b *testing.B) {
+	const cameras, days = 50, 30
+	a, began := benchIndex(b, cameras, days)
+	end := began.AddDate(0, 0, days)
+	at := func(i int) time.Time {
+		return began.Add(time.Duration(i*7919%(days*24*60))*time.Minute + 30*time.Second)
 	}
-	for i := 0; b.Loop(); i++ {
-		at := began.Add(time.Duration(i*7919%segments)*time.Minute + 30*time.Second)
-		l, err := a.ListFirst(b.Context(), "cam5", at, time.Time{}, 4)
-		if err != nil || len(l) == 0 || l[0].Start.After(at) {
-			b.Fatalf("at %v: %d segments, %v", at, len(l), err)
-		}
+	for _, q := range []struct {
+		name string
+		ask  func(i int) (n int, err error)
+	}{
+		{"where playback begins", func(i int) (int, error) {
+			l, err := a.ListFirst(b.Context(), "cam5", at(i), time.Time{}, 4)
+			return len(l), err
+		}},
+		{"a day of one camera", func(i int) (int, error) {
+			from := began.AddDate(0, 0, i%days)
+			l, err := a.List(b.Context(), "cam5", from, from.AddDate(0, 0, 1))
+			return len(l), err
+		}},
+		{"a minute of all", func(i int) (int, error) {
+			l, err := a.List(b.Context(), "", at(i), at(i).Add(time.Minute))
+			return len(l), err
+		}},
+		{"gaps of a month of all", func(int) (int, error) {
+			l, err := a.Gaps(b.Context(), "", began, end)
+			return len(l), err
+		}},
+		{"spans of a month of all", func(int) (int, error) { return len(a.Spans("", began, end, 0)), nil }},
+		{"totals of a month of all", func(int) (int, error) { return len(a.Totals("", began, end)), nil }},
+		{"days of a month of all", func(int) (int, error) { return len(a.Days("", began, end, time.UTC)), nil }},
+		{"calendar", func(int) (int, error) {
+			return len(a.Calendar("cam5", began.Year(), began.Month(), time.UTC)), nil
+		}},
+		{"oldest to remove", func(int) (int, error) {
+			l, err := a.storages[0].index.victims(evictable{before: 1 << 62}, 64, func(removal) bool { return false })
+			return len(l), err
+		}},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			rows := 0
+			for i := 0; b.Loop(); i++ {
+				n, err := q.ask(i)
+				if err != nil || n == 0 {
+					b.Fatalf("%d rows, %v", n, err)
+				}
+				rows = n
+			}
+			b.ReportMetric(float64(rows), "rows")
+		})
 	}
 }

@@ -5,10 +5,12 @@ package recorder
 import "sync"
 
 // job is one step for the committer: a part, or something to do once all parts
-// before it are durable.
+// before it are durable: those of one camera, of all, or (neither) none.
 type job struct {
 	part *part
 	do   func()
+	of   *CameraRecorder
+	all  bool
 }
 
 // queue hands jobs to the committer in order. It takes whatever it is given: what

@@ -31,8 +31,8 @@ import (
 
 // Config is the argument of Open. It is copied.
 type Config struct {
-	// Storages are the directories to record to; at least one. A camera's storage is
-	// chosen by its name, so that it finds its own recordings again.
+	// Storages are the directories to record to; at least one. A camera's storage is the
+	// one with its newest recordings; for a new camera one is chosen by its name.
 	Storages []StorageConfig
 
 	// Logger; nil: discarded.
@@ -45,17 +45,18 @@ type Config struct {
 	// FS is the file layer; nil: the operating system's.
 	FS FS
 
+	// Remote is where complete segments are copied to; nil: nowhere.
+	Remote *RemoteConfig
+
+	// Notify is told what happens, in its order for each storage; nil: nobody. It is
+	// called while recording waits, so it must only pass on what it gets.
+	Notify func(Notice)
+
 	// settle replaces settleTime in tests; -1: none.
 	settle time.Duration
+	// elapsed replaces, in tests, the clock that is never set: it gives its reading at now.
+	elapsed func(now time.Time) time.Duration
 }
-
-// SyncPolicy says when written bytes are forced to the disk.
-type SyncPolicy string
-
-const (
-	SyncPart    SyncPolicy = "part"    // after every part: a power failure costs at most one
-	SyncSegment SyncPolicy = "segment" // when a segment ends
-)
 
 // StorageConfig is one storage directory.
 type StorageConfig struct {
@@ -68,8 +69,14 @@ type StorageConfig struct {
 	Segment time.Duration
 	// Part is the longest stretch of media that is written at once; 0: 1 s.
 	Part time.Duration
-	// Sync; empty: SyncPart.
+	// Sync; empty: SyncPart. See its comments for what a power failure costs.
 	Sync SyncPolicy
+	// MaxAge: segments that ended longer ago are removed; 0: no limit. A camera may have
+	// another one: Archive.SetRetention.
+	MaxAge time.Duration
+	// MaxCameraBytes: a camera's oldest segments are removed when all of its exceed it,
+	// locked ones not counted; 0: no limit. A camera may have another one.
+	MaxCameraBytes int64
 	// MaxBytes: the oldest segments are removed when all of them exceed it; 0: no limit.
 	MaxBytes int64
 	// KeepFree: the oldest segments are removed when the file system has fewer bytes free; 0: never.
@@ -94,15 +101,16 @@ func (s StorageConfig) withDefaults() (StorageConfig, error) {
 	if s.Sync == "" {
 		s.Sync = SyncPart
 	}
+	if _, err := s.Sync.Every(); err != nil {
+		return s, fmt.Errorf("storage %s: sync: %w", s.Dir, err)
+	}
 	switch {
 	case s.Segment < time.Second || s.Segment > time.Hour:
 		return s, fmt.Errorf("storage %s: segment of %v is not between 1s and 1h", s.Dir, s.Segment)
 	case s.Part < 100*time.Millisecond || s.Part > s.Segment:
 		return s, fmt.Errorf("storage %s: part of %v is not between 100ms and the segment's %v", s.Dir, s.Part, s.Segment)
-	case s.Sync != SyncPart && s.Sync != SyncSegment:
-		return s, fmt.Errorf("storage %s: sync %q is neither %q nor %q", s.Dir, s.Sync, SyncPart, SyncSegment)
-	case s.MaxBytes < 0 || s.KeepFree < 0:
-		return s, fmt.Errorf("storage %s: a limit in bytes is negative", s.Dir)
+	case s.MaxBytes < 0 || s.MaxCameraBytes < 0 || s.KeepFree < 0 || s.MaxAge < 0:
+		return s, fmt.Errorf("storage %s: a limit is negative", s.Dir)
 	}
 	return s, nil
 }
@@ -138,6 +146,10 @@ func Open(cfg Config) (*Archive, error) {
 	if cfg.FS == nil {
 		cfg.FS = osFS{}
 	}
+	if cfg.elapsed == nil {
+		opened := cfg.Now()
+		cfg.elapsed = func(now time.Time) time.Duration { return now.Sub(opened) }
+	}
 	if cfg.settle == 0 {
 		cfg.settle = settleTime
 	}
@@ -153,6 +165,9 @@ func Open(cfg Config) (*Archive, error) {
 			return nil, err
 		}
 		a.storages = append(a.storages, s)
+	}
+	for _, s := range a.storages {
+		s.startCopier()
 	}
 	return a, nil
 }
@@ -180,9 +195,16 @@ func (a *Archive) Camera(name string) (*CameraRecorder, error) {
 	return c, nil
 }
 
-// storageOf spreads cameras over the storages by name.
+// storageOf spreads cameras over the storages by name. One that has recordings stays
+// with the newest of them, also when a storage was added: its ledger goes on there.
 func (a *Archive) storageOf(name string) *storage {
-	return a.storages[nameHash(name)%uint32(len(a.storages))]
+	best, newest := a.storages[nameHash(name)%uint32(len(a.storages))], int64(0)
+	for _, s := range a.storages {
+		if last, known := s.tally.newest(name); known && (newest == 0 || last > newest) {
+			best, newest = s, max(last, 1)
+		}
+	}
+	return best
 }
 
 func nameHash(name string) uint32 {

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"maps"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/xp2p/xp2p/internal/fmp4"
 )
 
 // recover makes files and index agree, before anything is recorded:
@@ -22,73 +20,99 @@ import (
 //   - a row without a file is dropped, and what it covered is a gap;
 //   - a file without a row is adopted, or put into quarantine when it holds no whole part;
 //   - runs that were not ended end with their last segment.
+//
+// It goes day by day, with a commit for each, so that it needs neither memory nor
+// syncs for every segment.
 func (s *storage) recover(rebuilt bool) error {
-	rows, err := s.allRows()
-	if err != nil {
+	if err := s.recoverCameras(); err != nil {
+		return err
+	}
+	if err := s.recoverAway(); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	if err := s.walk(func(name string, size int64) error {
-		row, known := rows[name]
-		delete(rows, name)
-		switch {
-		case !known:
-			return s.adopt(name)
-		case row.state == stateRemoving:
-			return s.endRemoval(row)
-		case row.state == stateOpen || row.bytes != size:
-			return s.repair(row)
-		}
-		s.bytes += size
-		return nil
+	seen := map[string]bool{}
+	if err := s.walkDays(func(d day) error {
+		seen[d.name()] = true
+		return s.recoverDay(d)
 	}); err != nil {
 		return err
 	}
-	for _, row := range rows {
-		if err := s.rowWithoutFile(row); err != nil {
-			return err
-		}
+	if err := s.recoverLostDays(seen); err != nil {
+		return err
 	}
-	_, err = s.index.w.Exec(`UPDATE run SET cause='crash', end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start) WHERE end IS NULL`)
+	if err := s.dropRows(); err != nil {
+		return err
+	}
+	_, err := s.index.w.Exec(`UPDATE run SET cause='crash', end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start) WHERE end IS NULL`)
 	if err == nil && rebuilt {
 		err = s.explainHoles()
 	}
 	return err
 }
 
-// rowsLite is what recovery compares with the files.
-type rowLite struct {
-	id, camera int64
-	path       string
-	start, end int64
-	bytes      int64
-	state      int
+// recoverCameras makes the cameras known that the index or a directory has, and
+// their locks, before anything can be removed.
+func (s *storage) recoverCameras() error {
+	known, err := s.index.cameras()
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	dirs, err := s.fs.ReadDir(s.Dir)
+	if err != nil {
+		return err
+	}
+	names := map[string]bool{}
+	for id, name := range known {
+		s.tally.named(id, name)
+		names[name] = true
+	}
+	for _, d := range dirs {
+		if s.isCamera(d) {
+			names[d.Name()] = true
+		}
+	}
+	for name := range names {
+		if err := s.recoverLocks(name); err != nil {
+			return fmt.Errorf("locks of %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
-func (s *storage) allRows() (map[string]rowLite, error) {
-	rows, err := s.index.w.Query("SELECT id, camera, path, start, end, bytes, state FROM segment")
+// recoverAway counts what is in the remote store only.
+func (s *storage) recoverAway() error {
+	rows, err := s.index.w.Query("SELECT camera, start, end FROM segment WHERE state=3 ORDER BY camera, start")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
-	m := map[string]rowLite{}
 	for rows.Next() {
-		var r rowLite
-		if err := rows.Scan(&r.id, &r.camera, &r.path, &r.start, &r.end, &r.bytes, &r.state); err != nil {
-			return nil, err
+		var camera, start, end int64
+		if err := rows.Scan(&camera, &start, &end); err != nil {
+			return err
 		}
-		m[r.path] = r
+		s.tally.covers(camera, start, end)
 	}
-	return m, rows.Err()
+	return rows.Err()
 }
 
-// walk calls f for every file that is named like a segment: CAMERA/DATE/TIME.mp4.
-func (s *storage) walk(f func(name string, size int64) error) error {
+func (s *storage) isCamera(d fs.DirEntry) bool {
+	return d.IsDir() && CheckName(d.Name()) == nil && d.Name() != quarantineName
+}
+
+// day is a directory of segments: CAMERA/DATE.
+type day struct{ camera, date string }
+
+func (d day) name() string { return d.camera + "/" + d.date }
+
+// walkDays calls f for every directory that is named like a day of a camera.
+func (s *storage) walkDays(f func(day) error) error {
 	cameras, err := s.fs.ReadDir(s.Dir)
 	if err != nil {
 		return err
 	}
 	for _, c := range cameras {
-		if !c.IsDir() || CheckName(c.Name()) != nil || c.Name() == quarantineName {
+		if !s.isCamera(c) {
 			continue
 		}
 		days, err := s.fs.ReadDir(filepath.Join(s.Dir, c.Name()))
@@ -96,186 +120,190 @@ func (s *storage) walk(f func(name string, size int64) error) error {
 			return err
 		}
 		for _, d := range days {
-			if _, err := time.Parse("2006-01-02", d.Name()); err != nil || !d.IsDir() {
+			if _, err := time.Parse(time.DateOnly, d.Name()); err != nil || !d.IsDir() {
 				continue
 			}
-			files, err := s.fs.ReadDir(filepath.Join(s.Dir, c.Name(), d.Name()))
+			if err := f(day{c.Name(), d.Name()}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// files are the segments' files of a day, with their sizes.
+func (s *storage) files(d day) (names []string, sizes []int64, err error) {
+	entries, err := s.fs.ReadDir(s.path(d.name()))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".mp4") {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		names, sizes = append(names, path.Join(d.name(), e.Name())), append(sizes, info.Size())
+	}
+	return names, sizes, nil
+}
+
+// rowLite is what recovery compares with the files.
+type rowLite struct {
+	id, camera, run int64
+	path            string
+	start, end      int64
+	bytes           int64
+	state           int
+	copied          bool
+}
+
+func (r *rowLite) removal() removal {
+	return removal{id: r.id, camera: r.camera, run: r.run, path: r.path, start: r.start, end: r.end, size: r.bytes}
+}
+
+// rowsOf gives the rows of the segments in a directory ("": of all).
+func (x *index) rowsOf(dir string) (map[string]rowLite, error) {
+	lo, hi := "", "\xff"
+	if dir != "" {
+		lo, hi = dir+"/", dir+"0" // what follows '/'
+	}
+	rows, err := x.w.Query("SELECT id, camera, run, path, start, end, bytes, state, copied FROM segment WHERE path>=? AND path<?", lo, hi)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	m := map[string]rowLite{}
+	for rows.Next() {
+		var r rowLite
+		if err := rows.Scan(&r.id, &r.camera, &r.run, &r.path, &r.start, &r.end, &r.bytes, &r.state, &r.copied); err != nil {
+			return nil, err
+		}
+		m[r.path] = r
+	}
+	return m, rows.Err()
+}
+
+// recoverDay makes one day agree.
+func (s *storage) recoverDay(d day) error {
+	names, sizes, err := s.files(d)
+	if err != nil {
+		return err
+	}
+	rows, err := s.index.rowsOf(d.name())
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	var doubtful []string
+	removed := false
+	for i, name := range names {
+		row, known := rows[name]
+		switch {
+		case known && (row.state == stateRemoving || row.state == stateAway):
+			if err := s.fs.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			removed = true
+		case known && row.state == stateDone && row.bytes == sizes[i]:
+			s.tally.add(row.camera, time.UnixMilli(row.start), time.UnixMilli(row.end), row.bytes)
+			delete(rows, name)
+		default:
+			doubtful = append(doubtful, name)
+		}
+	}
+	if removed {
+		if err := s.fs.SyncDir(s.path(d.name())); err != nil {
+			return err
+		}
+	}
+	found, err := s.scanAll(doubtful)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(rows, func(_ string, r rowLite) bool { return r.state == stateAway })
+	if len(found)+len(rows) == 0 {
+		return nil
+	}
+	camera, _, err := s.index.camera(d.camera)
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	s.tally.named(camera, d.camera)
+	return s.index.tx(func(q querier) error {
+		for i := range found {
+			f := &found[i]
+			row, known := rows[f.name]
+			if !f.usable {
+				continue // in quarantine: its row is one without a file
+			}
+			delete(rows, f.name)
+			if known {
+				err = s.repair(q, row, f)
+			} else {
+				err = s.adopt(q, camera, f)
+			}
 			if err != nil {
 				return err
 			}
-			for _, e := range files {
-				info, err := e.Info()
-				if err != nil || !info.Mode().IsRegular() || !strings.HasSuffix(e.Name(), ".mp4") {
-					continue
-				}
-				if err := f(path.Join(c.Name(), d.Name(), e.Name()), info.Size()); err != nil {
-					return err
-				}
+		}
+		return s.rowsWithoutFile(q, rows)
+	})
+}
+
+// recoverLostDays drops the rows of days whose directory is gone.
+func (s *storage) recoverLostDays(seen map[string]bool) error {
+	// Days that are there have been made to agree, so counting tells whether there is more.
+	_, files := s.tally.total()
+	var rows int64
+	if err := s.index.w.QueryRow("SELECT count(*) FROM segment WHERE state<>3").Scan(&rows); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	if rows == files+int64(len(s.gone)) {
+		return nil
+	}
+	all, err := s.index.rowsOf("")
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	maps.DeleteFunc(all, func(name string, r rowLite) bool { return seen[path.Dir(name)] || r.state == stateAway })
+	return s.index.tx(func(q querier) error { return s.rowsWithoutFile(q, all) })
+}
+
+// rowsWithoutFile drops rows. What a complete segment covered is lost, and the ledger
+// says so; one that was being written is behind the last thing explained.
+func (s *storage) rowsWithoutFile(q querier, rows map[string]rowLite) error {
+	for _, row := range rows {
+		if row.state == stateRemoving {
+			s.gone = append(s.gone, row.removal())
+			continue
+		}
+		if row.copied {
+			s.archive.log.Warn("segment is not on the disk any more, but in the remote store", "storage", s.Dir, "file", row.path)
+			s.tally.covers(row.camera, row.start, row.end)
+			if _, err := q.Exec("UPDATE segment SET state=? WHERE id=?", stateAway, row.id); err != nil {
+				return err
 			}
-		}
-	}
-	return nil
-}
-
-// scan reads a file and cuts it after its last whole part. ok is false when there is none.
-func (s *storage) scan(name string) (f *fmp4.File, ok bool, err error) {
-	r, err := s.fs.Open(s.path(name))
-	if err != nil {
-		return nil, false, err
-	}
-	defer r.Close()
-	size, err := r.Size()
-	if err != nil {
-		return nil, false, err
-	}
-	f, err = fmp4.Scan(r, size)
-	if err != nil && !errors.Is(err, fmp4.ErrNoInit) {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			return nil, false, err // the disk, not the file
-		}
-	}
-	if f.Size == 0 || len(f.Parts) == 0 {
-		return f, false, nil
-	}
-	if f.Size < size {
-		s.archive.log.Info("segment cut after its last whole part", "storage", s.Dir, "file", name, "bytes", size, "kept", f.Size)
-		if err := s.fs.Truncate(s.path(name), f.Size); err != nil {
-			return nil, false, err
-		}
-	}
-	return f, true, nil
-}
-
-// fill makes the parts of a row that the file itself says.
-func (r *segmentRow) fill(f *fmp4.File) {
-	first, last := f.Parts[0], f.Parts[len(f.Parts)-1]
-	if !first.Wall.IsZero() {
-		r.start = first.Wall.Round(time.Millisecond)
-	}
-	since := func(p fmp4.Part, m uint64) time.Duration {
-		return time.Duration(m-p.Media) * time.Second / time.Duration(p.Timescale)
-	}
-	span := since(last, last.Media+last.Duration)
-	r.end = last.Wall.Add(span).Round(time.Millisecond)
-	if last.Timescale == first.Timescale {
-		r.duration = time.Duration(last.Media+last.Duration-first.Media) * time.Second / time.Duration(first.Timescale)
-	} else {
-		r.duration = r.end.Sub(r.start)
-	}
-	r.bytes, r.state, r.gops = f.Size, stateDone, nil
-	for _, p := range f.Parts {
-		for _, k := range p.Keys {
-			r.gops = append(r.gops, GOP{Part: p.Offset, Key: k.Offset,
-				Media: time.Duration(k.Media-first.Media) * time.Second / time.Duration(p.Timescale),
-				Wall:  p.Wall.Add(since(p, k.Media)).Round(time.Millisecond)})
-		}
-	}
-}
-
-// repair completes the row of a segment that was being written, or whose file
-// is not as long as the row says.
-func (s *storage) repair(row rowLite) error {
-	f, ok, err := s.scan(row.path)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		if err := s.quarantine(row.path, "empty"); err != nil {
-			return err
-		}
-		return s.rowWithoutFile(row)
-	}
-	full := segmentRow{id: row.id, start: time.UnixMilli(row.start)}
-	full.fill(f)
-	if _, err := s.index.w.Exec("UPDATE segment SET start=? WHERE id=?", full.start.UnixMilli(), row.id); err != nil {
-		return err
-	}
-	s.bytes += full.bytes
-	if lost := row.end - full.end.UnixMilli(); row.state == stateDone && lost > 0 {
-		if err := s.lost(row.camera, full.end.UnixMilli(), row.end); err != nil {
-			return err
-		}
-	}
-	return s.index.finishSegment(&full)
-}
-
-// adopt indexes a file that no row knows: its run gets a row of its own.
-func (s *storage) adopt(name string) error {
-	f, ok, err := s.scan(name)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return s.quarantine(name, "empty")
-	}
-	row := segmentRow{path: name}
-	if row.start, err = startOfName(name); err != nil && f.Parts[0].Wall.IsZero() {
-		return s.quarantine(name, "undated")
-	}
-	row.fill(f)
-	camera, _, _ := strings.Cut(name, "/")
-	if row.camera, _, err = s.index.camera(camera); err != nil {
-		return err
-	}
-	if row.run, err = s.index.insertRun(row.camera, row.start); err != nil {
-		return err
-	}
-	for i, t := range f.Tracks {
-		if i > 0 {
-			row.tracks += ", "
-		}
-		row.tracks += t.Entry
-	}
-	if _, err = s.index.insertSegment(&row); err != nil {
-		return err
-	}
-	s.bytes += row.bytes
-	s.archive.log.Info("segment adopted", "storage", s.Dir, "file", name, "bytes", row.bytes)
-	return nil
-}
-
-// startOfName is the inverse of segmentName.
-func startOfName(name string) (time.Time, error) {
-	_, rest, _ := strings.Cut(name, "/")
-	const form = "2006-01-02/15-04-05.000"
-	if len(rest) < len(form) {
-		return time.Time{}, fmt.Errorf("%s is not named like a segment", name)
-	}
-	return time.Parse(form, rest[:len(form)])
-}
-
-func (s *storage) endRemoval(row rowLite) error {
-	if err := s.unlink(row.path); err != nil {
-		return err
-	}
-	return s.index.deleteSegment(row.id)
-}
-
-// rowWithoutFile drops a row. What a complete segment covered is lost, and the
-// ledger says so; one that was being written is behind the last thing explained.
-func (s *storage) rowWithoutFile(row rowLite) error {
-	if row.state == stateDone {
-		if _, err := os.Stat(s.path(row.path)); err == nil {
-			return nil
+			continue
 		}
 		s.archive.log.Error("segment is in the index but not on the disk", "storage", s.Dir, "file", row.path)
-	}
-	if row.state != stateRemoving {
-		cause := s.lost(row.camera, row.start, row.end)
-		if cause != nil {
-			return cause
+		if err := lost(q, row.camera, row.start, row.end); err != nil {
+			return err
+		}
+		if err := deleteSegment(q, row.id); err != nil {
+			return err
 		}
 	}
-	return s.index.deleteSegment(row.id)
+	return nil
 }
 
 // lost writes a gap of cause crash.
-func (s *storage) lost(camera, from, to int64) error {
+func lost(q querier, camera, from, to int64) error {
 	if to <= from {
 		return nil
 	}
-	return s.index.saveGap(camera, &Gap{From: time.UnixMilli(from), To: time.UnixMilli(to), Cause: CauseCrash})
+	return saveGap(q, camera, &Gap{From: time.UnixMilli(from), To: time.UnixMilli(to), Cause: CauseCrash})
 }
 
 // explainHoles makes a ledger for an index that was rebuilt: between the segments

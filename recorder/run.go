@@ -77,7 +77,12 @@ func newRun(c *CameraRecorder) *Run {
 // counted and ignored. Errors are final: ErrClosed, a *ConfigError, or a
 // configuration that changes without end. A failing disk is none; it is in the
 // ledger and in Stats.
-func (r *Run) Write(u *demux.Unit) error {
+func (r *Run) Write(u *demux.Unit) error { return r.WriteAt(u, r.now()) }
+
+// WriteAt is Write for a unit that arrived before now and was kept since, as a
+// pre-roll is: at tells when, and must not go back from one call to the next. It
+// needs its monotonic reading, where Config.Now has one.
+func (r *Run) WriteAt(u *demux.Unit, at time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -90,9 +95,9 @@ func (r *Run) Write(u *demux.Unit) error {
 	case len(u.Data) == 0:
 		return nil
 	case u.Kind == demux.Video:
-		return r.writeVideo(u)
+		return r.writeVideo(u, at)
 	case u.Kind == demux.Audio:
-		return r.writeAudio(u)
+		return r.writeAudio(u, at)
 	}
 	return nil
 }
@@ -153,8 +158,7 @@ func (r *Run) changed(at time.Duration) error {
 	return nil
 }
 
-func (r *Run) writeVideo(u *demux.Unit) error {
-	now := r.now()
+func (r *Run) writeVideo(u *demux.Unit, now time.Time) error {
 	if r.video == nil || r.video.Codec != u.Codec {
 		r.camera.stats.ignored.Add(1)
 		return nil
@@ -168,7 +172,7 @@ func (r *Run) writeVideo(u *demux.Unit) error {
 		return nil
 	}
 	r.leaveBroken()
-	if !r.waiting && !r.clock.observe(dts-r.base, now) {
+	if !r.waiting && !r.observe(dts, now) {
 		r.breakOff(CauseClock)
 	}
 	if r.waiting {
@@ -184,6 +188,11 @@ func (r *Run) writeVideo(u *demux.Unit) error {
 	}
 	r.addVideo(u, dts, now)
 	return nil
+}
+
+// observe shows the clock a unit that arrived now; false: the host's clock was set.
+func (r *Run) observe(dts time.Duration, now time.Time) bool {
+	return r.clock.observe(dts-r.base, now, r.camera.archive.cfg.elapsed(now))
 }
 
 // follow brings a unit's DTS in line with its track. ok is false when the unit is
@@ -214,8 +223,9 @@ func (r *Run) resume(dts time.Duration, now time.Time) {
 	r.waiting = false
 	if r.began.IsZero() {
 		r.base, r.began, r.settled = dts, now, r.camera.archive.cfg.settle < 0
-		r.clock = newClock(0, now)
-		r.clock.observe(0, now)
+		at := r.camera.archive.cfg.elapsed(now)
+		r.clock = newClock(0, now, at)
+		r.clock.observe(0, now, at)
 		r.row = &runRow{}
 		r.stampedWall = time.Time{}
 		r.lastAudio = trackTime{}
@@ -390,7 +400,7 @@ func (r *Run) submit(p *part) {
 		p.seg.dropped = true
 		at := p.wall
 		c := r.camera
-		r.store.queue.push(job{do: func() { c.ledger.mark(CauseDisk, at) }})
+		r.store.queue.push(job{of: c, do: func() { c.ledger.mark(CauseDisk, at) }})
 		r.drop(p)
 		return
 	}
@@ -444,7 +454,7 @@ func (r *Run) finishSegment() {
 	r.flushHeld()
 	seg, s := r.seg, r.store
 	r.seg = nil
-	s.queue.push(job{do: func() { s.finish(seg) }})
+	s.queue.push(job{of: r.camera, do: func() { s.finish(seg) }})
 }
 
 // flushHeld hands over what waits for the clock: the segment ends before it settled.
@@ -475,10 +485,10 @@ func (r *Run) breakOff(cause Cause) {
 	c, s, row := r.camera, r.store, r.row
 	began := !r.began.IsZero()
 	now := r.now().Round(time.Millisecond)
-	s.queue.push(job{do: func() {
+	s.queue.push(job{of: c, do: func() {
 		c.ledger.mark(cause, now)
 		if began && row.id != 0 {
-			if err := s.index.endRun(row.id, cause); err != nil {
+			if err := endRun(s.index.w, row.id, cause); err != nil {
 				s.archive.log.Error("end run in the index", "camera", c.name, "error", err)
 			}
 		}

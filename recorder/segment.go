@@ -28,6 +28,8 @@ type segment struct {
 
 	failed atomic.Bool // set by the committer: nothing more is written to it
 
+	dirty   bool          // written to since the last sync, the first time
+	dirtyAt time.Duration // then, since the archive was opened
 	file    File
 	id      int64  // row in the index; 0: none yet
 	name    string // relative to the storage's directory, with slashes

@@ -11,8 +11,7 @@ import (
 
 // writeAudio records sound beside the pictures of its segment. Without any
 // pictures it is recorded alone, once it has waited audioOnly for them.
-func (r *Run) writeAudio(u *demux.Unit) error {
-	now := r.now()
+func (r *Run) writeAudio(u *demux.Unit, now time.Time) error {
 	known, err := r.hear(u)
 	if err != nil || !known {
 		return err
@@ -30,7 +29,7 @@ func (r *Run) writeAudio(u *demux.Unit) error {
 	}
 	r.leaveBroken()
 	if r.soundOnly {
-		if !r.waiting && !r.clock.observe(dts-r.base, now) {
+		if !r.waiting && !r.observe(dts, now) {
 			r.breakOff(CauseClock)
 			return nil
 		}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,9 +35,22 @@ type storage struct {
 	index    *index
 	queue    *queue
 	health   health
-	bytes    int64             // of complete segments; the committer's, as is
-	cameras  []*CameraRecorder // those whose ledgers it keeps
-	done     chan struct{}     // closed when the committer ended
+	tally    *tally
+	done     chan struct{} // closed when the committer ended
+	sweeper  sweeper
+	copier   *copier       // nil: there is no remote store
+	every    time.Duration // the sync policy; see SyncPolicy.Every
+
+	limitMu sync.Mutex
+	limits  map[string]Retention // by camera, where it is not the storage's
+	pins    map[string]int       // by path: how many exports read it
+
+	// The committer's.
+	cameras []*CameraRecorder // those whose ledgers it keeps
+	owed    []*segment        // complete, and not so in the index
+	gone    []removal         // removed, and still in the index
+	clock   hostClock
+	low     bool // it was said that the storage will be full
 }
 
 // identity is the content of xp2p-storage.json.
@@ -47,7 +61,9 @@ type identity struct {
 }
 
 func openStorage(a *Archive, cfg StorageConfig) (*storage, error) {
-	s := &storage{StorageConfig: cfg, archive: a, fs: a.cfg.FS, queue: newQueue(), done: make(chan struct{})}
+	s := &storage{StorageConfig: cfg, archive: a, fs: a.cfg.FS, queue: newQueue(), done: make(chan struct{}),
+		tally: newTally(), limits: map[string]Retention{}, pins: map[string]int{}}
+	s.every, _ = cfg.Sync.Every() // withDefaults has checked it
 	if err := s.open(); err != nil {
 		if s.index != nil {
 			s.index.close()
@@ -58,6 +74,7 @@ func openStorage(a *Archive, cfg StorageConfig) (*storage, error) {
 		return nil, fmt.Errorf("storage %s: %w", cfg.Dir, err)
 	}
 	go s.commitLoop()
+	s.sweeper.start(s)
 	return s, nil
 }
 
@@ -110,6 +127,22 @@ func (s *storage) identify() error {
 		return fmt.Errorf("has id %s, but the configuration expects %s: is the right disk mounted?", s.identity.ID, s.ID)
 	}
 	return nil
+}
+
+// present says whether the directory is still the one that was opened: a disk that is
+// gone must not be recorded beside, nor another one that came into its place.
+func (s *storage) present() error {
+	now, err := os.Stat(filepath.Join(s.Dir, identityName))
+	if err == nil {
+		var opened os.FileInfo
+		if opened, err = s.lock.Stat(); err == nil && os.SameFile(now, opened) {
+			return nil
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("storage %s is gone, or another one is in its place: is its disk mounted?", s.Dir)
 }
 
 func createIdentity(dir string) (*os.File, error) {
@@ -194,7 +227,7 @@ func (s *storage) quarantine(name, why string) error {
 // rows too.
 func (s *storage) flush(ctx context.Context) error {
 	done := make(chan struct{})
-	s.queue.push(job{do: func() { s.saveLedgers(); close(done) }})
+	s.queue.push(job{all: true, do: func() { s.saveLedgers(); close(done) }})
 	select {
 	case <-done:
 		return nil
@@ -207,6 +240,8 @@ func (s *storage) flush(ctx context.Context) error {
 
 // close ends the committer behind what is queued and lets the directory go.
 func (s *storage) close() error {
+	s.copier.stop()
+	s.sweeper.stop()
 	s.queue.close()
 	<-s.done
 	return errors.Join(s.index.close(), s.lock.Close())

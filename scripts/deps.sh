@@ -5,7 +5,8 @@
 # nothing where they are all there.
 set -eu
 
-# what for: packages
+# what for: packages. Where a package has a program behind a bar, that program will do,
+# wherever it comes from.
 needs() {
 	cat <<'LIST'
 the C side of the GStreamer plugin: gcc libc6-dev pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
@@ -15,12 +16,13 @@ players of the local server's URLs, for tests: vlc-bin vlc-plugin-base curl
 an RTSP server, as a camera for tests: python3-gi gir1.2-gst-rtsp-server-1.0
 networks with NAT, for tests: nftables iproute2 conntrack
 examples of the control socket, and what scripts use: socat jq procps
+the page of the recorder, and a browser to test it: nodejs|node npm|npm chromium|chromium
 LIST
 }
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "This is no Debian, so nothing can be installed by itself. What is needed, by its Debian names:" >&2
-	needs | sed 's/^/  /' >&2
+	needs | sed 's/|[a-z]*//g; s/^/  /' >&2
 	echo "Going on with what there is." >&2
 	exit 0
 fi
@@ -35,6 +37,8 @@ while IFS= read -r line; do
 	why=${line%%: *}
 	here=
 	for p in ${line#*: }; do
+		case $p in *"|"*) ! command -v "${p#*|}" >/dev/null || continue ;; esac
+		p=${p%|*}
 		installed "$p" || here="$here $p"
 	done
 	if [ -n "$here" ]; then

@@ -16,24 +16,35 @@ import (
 )
 
 func newCtlCommand() *cobra.Command {
-	var socket string
+	var socket, batch string
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use:   "ctl --socket PATH METHOD [JSON]",
+		Use:   "ctl --socket PATH METHOD [JSON] | ctl --socket PATH --batch FILE",
 		Short: "Call a method of a running recorder",
 		Long: `Call a method of a running recorder (xp2p nvr) and print its result as JSON.
 
-Methods: system.info, camera.list, camera.status, command.send, record.status,
-record.list, record.export, pipeline.list, pipeline.show, pipeline.status, pipeline.start,
-pipeline.stop, events.subscribe. docs/guide/control.md describes them. events.subscribe
-prints one event per line until it is interrupted.`,
+system.info lists the methods; docs/guide/control.md describes them. events.subscribe
+prints one event per line until it is interrupted.
+
+With --batch each line of FILE is a METHOD and its JSON; empty lines and those that begin
+with # are left out. Calls are made one after the other, and each prints one line of JSON:
+its line number, method and result. The first that fails ends it.`,
 		Example: `  xp2p ctl --socket /run/xp2p/control.sock camera.list
   xp2p ctl --socket /run/xp2p/control.sock camera.status '{"camera":"gate"}'
   xp2p ctl --socket /run/xp2p/control.sock record.list '{"from":"2026-11-24T17:00:00Z"}' | jq .segments
   xp2p ctl --socket /run/xp2p/control.sock command.send '{"camera":"gate","command":"action=user_define&cmd=ptz_left"}'
-  xp2p ctl --socket /run/xp2p/control.sock events.subscribe`,
-		Args: cobra.RangeArgs(1, 2),
+  xp2p ctl --socket /run/xp2p/control.sock events.subscribe
+  printf 'camera.remove {"camera":"old"}\nconfig.reload\n' | xp2p ctl --socket /run/xp2p/control.sock --batch -`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if batch != "" {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.RangeArgs(1, 2)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if batch != "" {
+				return runBatch(cmd, socket, timeout, batch)
+			}
 			var params any
 			if len(args) == 2 {
 				if !json.Valid([]byte(args[1])) {
@@ -45,7 +56,8 @@ prints one event per line until it is interrupted.`,
 		},
 	}
 	cmd.Flags().StringVar(&socket, "socket", "", "`PATH` of the control socket (required; what xp2p nvr prints)")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for the answer")
+	cmd.Flags().StringVar(&batch, "batch", "", "`FILE` of calls, one per line; - for standard input")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for each answer")
 	cmd.MarkFlagRequired("socket")
 	return cmd
 }

@@ -33,19 +33,27 @@ func main() {
 // errorText is what a user reads: the error and, where there is one, the X-P2P
 // code at its end, for scripts.
 func errorText(err error) string {
-	code, ok := session.CodeOf(err)
+	code, ok := codeOf(err)
 	if !ok {
-		var coder interface{ XP2PCode() int }
-		if !errors.As(err, &coder) {
-			return err.Error()
-		}
-		code = session.Code(coder.XP2PCode())
+		return err.Error()
 	}
 	suffix := fmt.Sprintf("(code %d)", int(code))
 	if strings.HasSuffix(err.Error(), suffix) {
 		return err.Error()
 	}
 	return err.Error() + " " + suffix
+}
+
+// codeOf is an error's X-P2P code, if it has one.
+func codeOf(err error) (session.Code, bool) {
+	if code, ok := session.CodeOf(err); ok {
+		return code, true
+	}
+	var coder interface{ XP2PCode() int }
+	if errors.As(err, &coder) {
+		return session.Code(coder.XP2PCode()), true
+	}
+	return 0, false
 }
 
 func newRootCommand() *cobra.Command {
@@ -63,7 +71,7 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 	root.AddCommand(
 		newRendezvousCommand(), newCameraCommand(),
 		newPullCommand(), newCommandCommand(), newTalkCommand(), newDownloadCommand(),
-		newServeCommand(), newDiscoverCommand(), newGrantCommand(),
+		newServeCommand(), newDiscoverCommand(), newGrantCommand(), newDoctorCommand(),
 		newNVRCommand(), newCtlCommand(), newPipelineCommand(),
 		newDemoCommand(),
 	)

@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/xp2p/xp2p/control"
 	"github.com/xp2p/xp2p/nvr"
+	"github.com/xp2p/xp2p/nvr/hooks"
 )
 
 func newNVRCommand() *cobra.Command {
@@ -28,7 +30,11 @@ Recordings are fragmented MP4 files of about a minute, which any player opens, i
 DIR/CAMERA/DATE/TIME.mp4. Each second of them is on the disk when the next one
 begins. The control socket tells what happens: see "xp2p ctl --help".
 
-It prints "nvr ready SOCKET" when it records.`,
+SIGHUP, or the method config.reload, reads FILE again and changes what changed in it:
+other cameras are not interrupted.
+
+It prints "nvr ready SOCKET" when it records, and before it, where the configuration
+has web, "nvr web URL": open that once, it lets the browser in.`,
 		Example: `  xp2p nvr --config nvr.yaml
 
   # nvr.yaml
@@ -71,12 +77,6 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	if cfg.Web != "" {
-		log.Warn("web is not served by this version: ignored", "web", cfg.Web)
-	}
-	if cfg.Control == "" {
-		cfg.Control = filepath.Join(cfg.Storage[0].Dir, "control.sock")
-	}
 	var n *nvr.NVR
 	jobs, err := pipelineJobs(cfg, filepath.Dir(file), func() watcher { return n })
 	if err != nil {
@@ -86,13 +86,16 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.Close()) }()
+	hooked := hooks.Start(n.Subscribe(), cfg.Hooks, log)
+	defer func() { err = errors.Join(err, n.Close(), hooked.Close()) }()
 	set, err := newPipelineSet(jobs, n, log)
 	if err != nil {
 		return badArgument(err)
 	}
 	defer set.Close()
-	s, err := control.Listen(control.Config{Path: cfg.Control, Cameras: n, Recordings: n.Archive(), Pipelines: set, Logger: log})
+	re := &reloader{file: file, nvr: n, set: set, log: log, cfg: cfg, jobs: jobs}
+	s, err := control.Listen(control.Config{Path: controlPath(cfg), Cameras: n, Recordings: n.Archive(), Pipelines: set,
+		Dir: filepath.Dir(file), Reload: re.reload, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -102,7 +105,26 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 		return err
 	}
 	defer face.close()
+	page, err := openWeb(n, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, page.close()) }()
 	set.Begin()
+	page.announce(out)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg.Go(func() { re.onHangup(ctx) })
 	fmt.Fprintln(out, "nvr ready", s.Path())
 	return face.run(ctx, out)
+}
+
+// controlPath is where the control socket is.
+func controlPath(cfg nvr.Config) string {
+	if cfg.Control == "" {
+		return filepath.Join(cfg.Storage[0].Dir, "control.sock")
+	}
+	return cfg.Control
 }

@@ -16,6 +16,8 @@ import (
 type watcher interface {
 	Watch(ctx context.Context, camera string) (io.ReadCloser, error)
 	Publish(nvr.Event)
+	BeginEvent(camera, kind string) error
+	EndEvent(camera, kind string) error
 }
 
 // pipelineJobs makes the configuration's pipelines into jobs, whose cameras come from
@@ -105,10 +107,27 @@ func talkEnvironment(cfg nvr.Config, camera string) []string {
 	return nil
 }
 
+// moved makes motion that a pipeline sees an event of the cameras that it looks at. One of
+// several cameras cannot say whose it is: it is everybody's.
+func moved(n watcher, e pipelines.Event, log *slog.Logger) {
+	for _, camera := range e.Cameras {
+		tell := n.EndEvent
+		if e.Motion.Moving {
+			tell = n.BeginEvent
+		}
+		if err := tell(camera, nvr.EventMotion); err != nil { // the camera was removed
+			log.Debug("motion of a camera", "pipeline", e.Pipeline, "camera", camera, "error", err)
+		}
+	}
+}
+
 // newPipelineSet makes the jobs into a set whose events go to the recorder's
 // subscribers.
 func newPipelineSet(jobs []pipelines.Job, n watcher, log *slog.Logger) (*pipelines.Set, error) {
 	return pipelines.NewSet(jobs, pipelines.Options{Logger: log, Events: func(e pipelines.Event) {
 		n.Publish(nvr.Event{Type: "pipeline." + e.Type, Detail: e})
+		if e.Motion != nil {
+			moved(n, e, log)
+		}
 	}})
 }

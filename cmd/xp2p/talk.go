@@ -56,18 +56,10 @@ rate than the camera's is refused: the error has the ffmpeg line that converts i
 
 // raw is the format of bare samples; nil: the input says it itself.
 func (o talkOptions) raw() (*talk.Format, error) {
-	codecs := map[string]demux.Codec{"s16le": demux.PCM, "alaw": demux.ALaw, "mulaw": demux.MuLaw}
-	switch {
-	case o.format == "":
+	if o.format == "" {
 		return nil, nil
-	case codecs[o.format] == demux.CodecUnknown:
-		return nil, fmt.Errorf("--format %q: wanted s16le, alaw or mulaw", o.format)
-	case o.rate < 1000 || o.rate > 192000:
-		return nil, fmt.Errorf("--rate %d: wanted 1000 to 192000 Hz", o.rate)
-	case o.channels < 1 || o.channels > 2:
-		return nil, fmt.Errorf("--channels %d: wanted 1 or 2", o.channels)
 	}
-	return &talk.Format{Codec: codecs[o.format], Rate: o.rate, Channels: o.channels}, nil
+	return talk.RawFormat(o.format, o.rate, o.channels)
 }
 
 // talkSummary is what was said.

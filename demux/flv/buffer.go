@@ -70,6 +70,16 @@ func (b *buffer) resize(size int) {
 	b.r, b.w = 0, copy(b.b, old)
 }
 
+// swap puts another array in the place of b's, moves the live bytes to it and returns
+// the old one, as long as what was consumed of it.
+func (b *buffer) swap(to []byte) []byte {
+	old := b.b[:b.r]
+	b.base += uint64(b.r)
+	n := copy(to, b.b[b.r:b.w])
+	b.b, b.r, b.w = to, 0, n
+	return old
+}
+
 // shrink gives memory back after an outsized tag has passed.
 func (b *buffer) shrink() {
 	need := max(minBuffer, 2*max(b.largest, b.w-b.r))

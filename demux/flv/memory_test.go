@@ -84,3 +84,33 @@ func TestReset(t *testing.T) {
 		t.Errorf("after a reset: %d units, damage %v", len(r.Units), r.Damage)
 	}
 }
+
+// Tags stay where they are when the parser goes on in another buffer, in the middle of
+// a tag and in the middle of damage.
+func TestSwap(t *testing.T) {
+	a, b := flv.AppendTag(nil, flv.TagScript, 1, bytes.Repeat([]byte("a"), 100)), flv.AppendTag(nil, flv.TagScript, 2, bytes.Repeat([]byte("b"), 200))
+	noise := []byte("no tag")
+	stream := append(append(append([]byte(nil), a...), noise...), b...)
+	for cut := range len(stream) {
+		p := flv.NewParser(flv.Options{})
+		var got [][]byte
+		for _, piece := range [][]byte{stream[:cut], stream[cut:], a, a} {
+			p.Filled(copy(p.Space(len(piece)), piece))
+			for {
+				var tag flv.Tag
+				var u demux.Unit
+				err := p.Next(&tag, &u)
+				if err == flv.ErrNeedMore {
+					break
+				}
+				if err == nil {
+					got = append(got, tag.Raw)
+				}
+			}
+			p.Swap(make([]byte, p.Buffered()+10))
+		}
+		if len(got) != 4 || !bytes.Equal(got[0], a) || !bytes.Equal(got[1], b) || !bytes.Equal(got[2], a) || !bytes.Equal(got[3], a) {
+			t.Errorf("cut at %d: %q", cut, got)
+		}
+	}
+}

@@ -67,6 +67,17 @@ func (p *Parser) Filled(n int) {
 	p.buf.w += n
 }
 
+// Swap gives the parser another buffer, of at least Buffered bytes, and returns the one
+// it had, which is the caller's from then on: tags and units that Next gave stay valid
+// in it, and what it ends with is the last tag. So a stream's tags can be handed on
+// without a copy.
+func (p *Parser) Swap(buf []byte) []byte {
+	if len(buf) < p.Buffered() {
+		panic("flv: Swap for a buffer that is too small")
+	}
+	return p.buf.swap(buf)
+}
+
 // Stats returns the counts so far.
 func (p *Parser) Stats() Stats { return p.stats }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -125,4 +126,23 @@ func FuzzRead(f *testing.F) {
 			at += p.Size
 		}
 	})
+}
+
+// A window gives what its reader gives, wherever and however much is read.
+func TestWindow(t *testing.T) {
+	b := make([]byte, 10000)
+	rng := rand.New(rand.NewSource(1))
+	rng.Read(b)
+	direct := bytes.NewReader(b)
+	w := &window{r: direct}
+	for range 5000 {
+		at := rng.Int63n(int64(len(b)) + 100)
+		got, want := make([]byte, rng.Intn(6000)), make([]byte, 6000)
+		want = want[:len(got)]
+		n, err := w.ReadAt(got, at)
+		m, wantErr := direct.ReadAt(want, at)
+		if n != m || !bytes.Equal(got[:n], want[:m]) || (err == nil) != (n == len(got)) && len(got) > 0 || n < len(got) && err != wantErr {
+			t.Fatalf("%d bytes at %d: %d, %v; want %d, %v", len(got), at, n, err, m, wantErr)
+		}
+	}
 }

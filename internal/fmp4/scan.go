@@ -59,6 +59,7 @@ var ErrNoInit = errors.New("fmp4: no usable init")
 // is [ErrNoInit]. Sample bytes are not read. Errors of r are passed on.
 func Scan(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{}
+	r = &window{r: r}
 	var part Part
 	prft := false
 	for at := int64(0); ; {

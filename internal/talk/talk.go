@@ -34,6 +34,20 @@ func (f Format) String() string {
 	return fmt.Sprintf("%v at %d Hz, %d channel%s", f.Codec, f.Rate, f.Channels, s)
 }
 
+// RawFormat is the format of bare samples: codec is s16le, alaw or mulaw, rate in Hz.
+func RawFormat(codec string, rate, channels int) (*Format, error) {
+	codecs := map[string]demux.Codec{"s16le": demux.PCM, "alaw": demux.ALaw, "mulaw": demux.MuLaw}
+	switch {
+	case codecs[codec] == demux.CodecUnknown:
+		return nil, fmt.Errorf("format %q: wanted s16le, alaw or mulaw", codec)
+	case rate < 1000 || rate > 192000:
+		return nil, fmt.Errorf("rate %d: wanted 1000 to 192000 Hz", rate)
+	case channels < 1 || channels > 2:
+		return nil, fmt.Errorf("channels %d: wanted 1 or 2", channels)
+	}
+	return &Format{Codec: codecs[codec], Rate: rate, Channels: channels}, nil
+}
+
 // Options of Open.
 type Options struct {
 	// Name of the input in errors; "": "the input".

@@ -41,7 +41,7 @@ type cursor struct {
 // start goes to the last key picture at or before at in seg, or to its first.
 func (c *cursor) start(ctx context.Context, seg *recorder.Segment, at time.Time) error {
 	var key int64
-	f, err := openFile(seg)
+	f, err := openFile(ctx, seg)
 	if err == nil {
 		c.reading = f
 		if n := len(seg.GOPs); n > 0 {
@@ -140,7 +140,7 @@ func (c *cursor) load(ctx context.Context, last *recorder.Segment) (*part, error
 		if err != nil {
 			return nil, err
 		}
-		if c.reading, err = openFile(seg); err != nil {
+		if c.reading, err = openFile(ctx, seg); err != nil {
 			c.reading, last = nil, seg // removed meanwhile, or damaged: what is behind it still plays
 		}
 	}

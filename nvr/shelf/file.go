@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/xp2p/xp2p/internal/fmp4"
 	"github.com/xp2p/xp2p/recorder"
@@ -16,7 +15,7 @@ import (
 // file is a segment that is read part by part.
 type file struct {
 	seg    *recorder.Segment
-	f      *os.File
+	f      recorder.ReadFile
 	tracks []fmp4.Track
 	next   int64 // offset of the next part
 	size   int64 // as far as the index vouches for it and it is there
@@ -24,8 +23,8 @@ type file struct {
 
 // openFile opens a segment. An error means that it cannot be played, and perhaps
 // the next one can.
-func openFile(seg *recorder.Segment) (*file, error) {
-	f, err := os.Open(seg.Path)
+func openFile(ctx context.Context, seg *recorder.Segment) (*file, error) {
+	f, err := seg.OpenFile(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +44,11 @@ func openFile(seg *recorder.Segment) (*file, error) {
 
 // measure takes over what the index says of the segment now.
 func (f *file) measure(seg *recorder.Segment) error {
-	st, err := f.f.Stat()
+	size, err := f.f.Size()
 	if err != nil {
 		return err
 	}
-	f.seg, f.size = seg, min(seg.Bytes, st.Size())
+	f.seg, f.size = seg, min(seg.Bytes, size)
 	return nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -83,7 +82,7 @@ func (s *Shelf) OpenFile(ctx context.Context, name string) (device.File, error) 
 		if fileName(&segs[i]) != name {
 			continue
 		}
-		f, err := os.Open(segs[i].Path)
+		f, err := segs[i].OpenFile(ctx)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: it was removed to make room", device.ErrNoRecording)
 		}
@@ -97,7 +96,7 @@ func (s *Shelf) OpenFile(ctx context.Context, name string) (device.File, error) 
 
 // download is a segment up to the size it had when it was opened.
 type download struct {
-	*os.File
+	recorder.ReadFile
 	size int64
 }
 

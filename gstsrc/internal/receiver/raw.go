@@ -32,6 +32,10 @@ func (r *raw) next() (Chunk, bool) {
 	}
 	r.parts[0] = r.buf[:r.n]
 	c := Chunk{Parts: r.parts[:], Size: r.n, Offset: r.at.offset}
+	if c.Size >= shareSize {
+		c.Block = newBlock(len(r.buf))
+		r.buf, c.Block.b = c.Block.b, r.buf
+	}
 	r.n = 0
 	return c, true
 }

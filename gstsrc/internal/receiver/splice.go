@@ -28,6 +28,9 @@ type Chunk struct {
 	Position *flv.Position
 	// Offset is where in a downloaded file the chunk is, in bytes.
 	Offset int64
+	// Block, if not nil, holds the chunk's parts and is the caller's, who releases it:
+	// they are valid until then.
+	Block *Block
 }
 
 func (c *Chunk) add(b []byte) {
@@ -133,7 +136,31 @@ func (s *splicer) next() (Chunk, bool) {
 		s.held = false
 	}
 	s.parts = c.Parts
+	if !s.held && c.Size >= shareSize {
+		s.share(&c)
+	}
 	return c, c.Size > 0
+}
+
+// share hands the parser's buffer on with the chunk.
+func (s *splicer) share(c *Chunk) {
+	c.Block = newBlock(max(c.Size, s.parser.Buffered()) + readSize)
+	used := s.parser.Swap(c.Block.b)
+	c.Block.b = used[:cap(used)]
+	if len(used) < c.Size {
+		return
+	}
+	// Tags without damage between them are one stretch.
+	whole := used[len(used)-c.Size:]
+	rest := whole
+	for _, p := range c.Parts {
+		if &rest[0] != &p[0] {
+			return
+		}
+		rest = rest[len(p):]
+	}
+	s.parts = append(c.Parts[:0], whole)
+	c.Parts = s.parts
 }
 
 // read makes tag and unit the next of the stream; false: more bytes are needed.

@@ -3,6 +3,9 @@
 package receiver
 
 import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
@@ -82,6 +85,71 @@ func TestSpliceWithoutHeader(t *testing.T) {
 		t.Errorf("header %x, want one that announces both tracks", out[:min(13, len(out))])
 	}
 	times(t, out)
+}
+
+// Chunks that leave with their memory stay as they are, whatever comes after them, and
+// are the same stream; what is damaged between tags is not in them.
+func TestSharedChunks(t *testing.T) {
+	in := header()
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 2000 {
+		body := make([]byte, 10+random.IntN(20000))
+		for j := range body {
+			body[j] = byte(random.Uint32())
+		}
+		copy(body, []byte{0x27, 1, 0, 0, 0})
+		binary.BigEndian.PutUint32(body[5:], uint32(len(body)-9))
+		in = flv.AppendTag(in, flv.TagVideo, uint32(i*40), body)
+		if i%97 == 0 {
+			in = append(in, "not a tag of any kind"...)
+		}
+	}
+	want, _ := join(newSplicer(), 1500, in)
+	for _, piece := range []int{40_000, 64 << 10, 1 << 20} {
+		s := newSplicer()
+		s.connect()
+		var out []byte
+		var kept []Chunk // their parts are not copied until they are released
+		let := func(n int) {
+			for _, c := range kept[:n] {
+				for _, p := range c.Parts {
+					out = append(out, p...)
+				}
+				if c.Block != nil {
+					c.Block.Release()
+				}
+			}
+			kept = append(kept[:0], kept[n:]...)
+		}
+		shared := 0
+		for rest := in; len(rest) > 0; {
+			room := s.space()
+			n := copy(room[:min(len(room), piece)], rest)
+			s.filled(room[:n])
+			rest = rest[n:]
+			for {
+				c, ok := s.next()
+				if !ok {
+					break
+				}
+				if c.Block != nil {
+					shared++
+				} else { // valid until the next call only
+					c.Parts = cloned(c.Parts)
+				}
+				c.Parts = slices.Clone(c.Parts)
+				kept = append(kept, c)
+			}
+			let(random.IntN(len(kept) + 1))
+		}
+		let(len(kept))
+		if !bytes.Equal(out, want) {
+			t.Errorf("pieces of %d: %d bytes, want %d, or others", piece, len(out), len(want))
+		}
+		if shared == 0 {
+			t.Errorf("pieces of %d: no chunk has its memory", piece)
+		}
+	}
 }
 
 func cloned(in [][]byte) (out [][]byte) {

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package objectstore keeps a recorder's segments in a bucket of an S3-compatible
+// store: it is a recorder.RemoteStore.
+package objectstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/xp2p/xp2p/recorder"
+)
+
+// Config is the argument of New.
+type Config struct {
+	Endpoint string // https://HOST[:PORT]; http:// is not encrypted
+	Bucket   string // it must be there
+	Prefix   string // of every key, such as "home/"
+	Region   string // "": the store is asked
+	// AccessKey and SecretKey; empty: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then
+	// the shared credentials file, then the machine's role.
+	AccessKey, SecretKey string
+	// Rate is the most that is sent, in bytes per second; 0: no limit.
+	Rate int64
+}
+
+// Store is a bucket.
+type Store struct {
+	client *minio.Client
+	bucket string
+	prefix string
+	http   *http.Transport
+}
+
+const (
+	// quickTimeout bounds requests that carry little.
+	quickTimeout = 30 * time.Second
+	// stallTimeout bounds the wait for the head of an answer; what a store sends or takes
+	// slowly has as long as it moves.
+	stallTimeout = time.Minute
+	// sumHeader is the metadata with a file's SHA-256, for whoever looks into the bucket.
+	sumHeader = "Xp2p-Sha256"
+)
+
+// New makes a store; it connects nowhere yet.
+func New(cfg Config) (*Store, error) {
+	u, err := url.Parse(cfg.Endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, fmt.Errorf("endpoint %q: wanted https://HOST[:PORT]", cfg.Endpoint)
+	}
+	t, err := minio.DefaultTransport(u.Scheme == "https")
+	if err != nil {
+		return nil, err
+	}
+	t.ResponseHeaderTimeout = stallTimeout
+	creds := credentials.NewChainCredentials([]credentials.Provider{
+		&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{Client: &http.Client{Transport: t}},
+	})
+	if cfg.AccessKey != "" {
+		creds = credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, "")
+	}
+	c, err := minio.New(u.Host, &minio.Options{Creds: creds, Secure: u.Scheme == "https", Region: cfg.Region, Transport: throttle(t, cfg.Rate), MaxRetries: 3})
+	if err != nil {
+		return nil, fmt.Errorf("object store: %w", err)
+	}
+	return &Store{client: c, bucket: cfg.Bucket, prefix: strings.TrimSuffix(cfg.Prefix, "/"), http: t}, nil
+}
+
+// Close closes idle connections.
+func (s *Store) Close() error {
+	s.http.CloseIdleConnections()
+	return nil
+}
+
+func (s *Store) key(k string) string { return path.Join(s.prefix, k) }
+
+// Put implements recorder.RemoteStore. The store checks the MD5 of what it was sent
+// (RFC 1864) before it says yes, and is asked again for the size of what it has.
+func (s *Store) Put(ctx context.Context, key string, file io.ReaderAt, size int64) error {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(file, 0, size)); err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	_, err := s.client.PutObject(ctx, s.bucket, s.key(key), io.NewSectionReader(file, 0, size), size, minio.PutObjectOptions{
+		ContentType: "video/mp4", SendContentMd5: true, DisableMultipart: true,
+		UserMetadata: map[string]string{sumHeader: hex.EncodeToString(sum.Sum(nil))},
+	})
+	if err != nil {
+		return s.failed("put", err)
+	}
+	quick, cancel := context.WithTimeout(ctx, quickTimeout)
+	defer cancel()
+	st, err := s.client.StatObject(quick, s.bucket, s.key(key), minio.StatObjectOptions{})
+	if err != nil {
+		return s.failed("look at what was put", err)
+	}
+	if st.Size != size {
+		return fmt.Errorf("object store %s: it has %d bytes of %d", s.bucket, st.Size, size)
+	}
+	return nil
+}
+
+// Open implements recorder.RemoteStore.
+func (s *Store) Open(ctx context.Context, key string) (recorder.ReadFile, error) {
+	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	defer cancel()
+	st, err := s.client.StatObject(ctx, s.bucket, s.key(key), minio.StatObjectOptions{})
+	if err != nil {
+		return nil, s.failed("open", err)
+	}
+	o := &object{s: s, key: s.key(key), size: st.Size, etag: st.ETag}
+	o.ctx, o.cancel = context.WithCancel(context.Background())
+	return o, nil
+}
+
+// Remove implements recorder.RemoteStore.
+func (s *Store) Remove(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	defer cancel()
+	err := s.client.RemoveObject(ctx, s.bucket, s.key(key), minio.RemoveObjectOptions{})
+	if err = s.failed("remove", err); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// failed names the bucket in an error, and makes what is not there fs.ErrNotExist.
+func (s *Store) failed(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	switch code := minio.ToErrorResponse(err).Code; code {
+	case minio.NoSuchKey:
+		return fmt.Errorf("object store %s: %s: %w", s.bucket, what, fs.ErrNotExist)
+	case minio.NoSuchBucket:
+		return fmt.Errorf("object store: there is no bucket %q: make it there, or mend the configuration: %w", s.bucket, err)
+	}
+	return fmt.Errorf("object store %s: %s: %w", s.bucket, what, err)
+}
+
+// object is a file of the store being read.
+type object struct {
+	s      *Store
+	key    string
+	etag   string
+	size   int64
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+}
+
+func (o *object) Size() (int64, error) { return o.size, nil }
+
+func (o *object) Close() error {
+	o.cancel()
+	return nil
+}
+
+// ReadAt is one request for a range.
+func (o *object) ReadAt(b []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("read before the beginning")
+	}
+	if off >= o.size {
+		return 0, io.EOF
+	}
+	n := min(int64(len(b)), o.size-off)
+	if n == 0 {
+		return 0, nil
+	}
+	var opts minio.GetObjectOptions
+	if err := opts.SetRange(off, off+n-1); err != nil {
+		return 0, err
+	}
+	if o.etag != "" { // of the same object all the time
+		if err := opts.SetMatchETag(o.etag); err != nil {
+			return 0, err
+		}
+	}
+	core := minio.Core{Client: o.s.client}
+	body, _, _, err := core.GetObject(o.ctx, o.s.bucket, o.key, opts)
+	if err != nil {
+		return 0, o.s.failed("read", err)
+	}
+	defer body.Close()
+	stop := time.AfterFunc(stallTimeout, o.cancel)
+	defer stop.Stop()
+	got, err := io.ReadFull(body, b[:n])
+	if err != nil {
+		return got, o.s.failed("read", err)
+	}
+	if n < int64(len(b)) {
+		return got, io.EOF
+	}
+	return got, nil
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	liveSuffix = ".flv"
+	liveBuffer = 64 << 10
+	// liveWait is how long a request for the stream of a camera that is away waits for
+	// it; then the answer says why there is none.
+	liveWait = 3 * time.Second
+)
+
+// getLive gives the stream that is being recorded as FLV, from a key frame on: no
+// second connection to the camera is made. It ends with the camera's stream; who asks
+// again gets the next one. A client that is slow loses whole groups of pictures, and one
+// that takes nothing for writeTimeout is left. By WebSocket it is the same.
+func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
+	name, ok := strings.CutSuffix(r.PathValue("stream"), liveSuffix)
+	if !ok {
+		refuse(w, http.StatusNotFound, "a live stream is /live/CAMERA"+liveSuffix)
+		return
+	}
+	if !s.watchers.enter() {
+		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%d live streams are being watched already", maxWatchers))
+		return
+	}
+	defer s.watchers.leave()
+	ctx, cancel := context.WithTimeout(r.Context(), liveWait)
+	defer cancel()
+	stream, err := s.cfg.Cameras.Watch(ctx, name)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	defer stream.Close()
+	stop := context.AfterFunc(r.Context(), func() { stream.Close() }) // wakes Read
+	defer stop()
+	if upgrades(r) {
+		if err := serveSocket(w, r, stream); err != nil {
+			s.log.Debug("live by WebSocket ended", "camera", name, "error", err)
+		}
+		return
+	}
+	w.Header().Set("Content-Type", "video/x-flv")
+	w.Header().Set("X-Accel-Buffering", "no") // of a proxy
+	p := newPaced(w)
+	buf := make([]byte, liveBuffer)
+	for {
+		n, err := stream.Read(buf)
+		if n > 0 {
+			if _, err := p.Write(buf[:n]); err != nil {
+				return
+			}
+			if p.flush() != nil {
+				return
+			}
+		}
+		if err != nil {
+			return // the end of the stream is the end of the answer
+		}
+	}
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// The recorder's HTTP API, as far as the page uses it (docs/guide/web.md).
+
+export interface Camera {
+  name: string;
+  source: string;
+  state: "connecting" | "live" | "waiting" | "stopped";
+  since: string;
+  path?: string;
+  bitrate: number;
+  recorded: { error?: string; dropped: number };
+  error?: string;
+  retry?: string;
+  tracks?: string;
+  gap: { from: string; cause: string } | null;
+}
+
+export interface Storage {
+  dir: string;
+  bytes: number;
+  free: number;
+  error?: string;
+}
+
+export interface System {
+  version: string;
+  storages: Storage[];
+  thumbnails: boolean;
+}
+
+export interface Span {
+  from: number;
+  to: number;
+}
+
+export interface Gap extends Span {
+  cause: string;
+  open: boolean;
+}
+
+export interface Recordings {
+  spans: Span[];
+  gaps: Gap[];
+}
+
+export interface Export {
+  id: string;
+  camera: string;
+  state: "waiting" | "running" | "done" | "failed";
+  done: number;
+  total: number;
+  error?: string;
+  files: { name: string; bytes: number; duration: number }[];
+}
+
+/** Problem is an answer that is an error; its message says what to do. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
+  let res: Response;
+  try {
+    res = await fetch(path, { ...init, headers: init.body ? { "Content-Type": "application/json" } : {} });
+  } catch (e) {
+    if ((e as Error).name === "AbortError") throw e;
+    throw new Problem(0, "the recorder does not answer");
+  }
+  if (res.status === 401) {
+    location.assign("/"); // the login form
+  }
+  if (!res.ok) {
+    const p = await res.json().catch(() => ({ error: res.statusText }));
+    throw new Problem(res.status, p.error);
+  }
+  return res.status === 204 ? (undefined as T) : res.json();
+}
+
+const at = (name: string) => `/api/v1/cameras/${encodeURIComponent(name)}`;
+const seconds = (ms: number) => (ms / 1000).toFixed(3);
+
+export const cameras = () => call<Camera[]>("/api/v1/cameras");
+export const camera = (name: string) => call<Camera>(at(name));
+export const system = () => call<System>("/api/v1/system");
+
+export async function recordings(name: string, from: number, to: number, signal?: AbortSignal): Promise<Recordings> {
+  const r = await call<{ spans: { from: string; to: string }[]; gaps: { from: string; to?: string; cause: string }[] }>(
+    `${at(name)}/recordings?from=${seconds(from)}&to=${seconds(to)}`,
+    { signal },
+  );
+  return {
+    spans: r.spans.map((s) => ({ from: Date.parse(s.from), to: Date.parse(s.to) })),
+    gaps: r.gaps.map((g) => ({ from: Date.parse(g.from), to: g.to ? Date.parse(g.to) : to, cause: g.cause, open: !g.to })),
+  };
+}
+
+/** calendar gives the days of a month ("2026-11") that have recordings. */
+export async function calendar(name: string, month: string): Promise<number[]> {
+  const tz = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  return (await call<{ days: number[] }>(`${at(name)}/calendar?month=${month}&tz=${encodeURIComponent(tz)}`)).days;
+}
+
+export const thumbnail = (name: string, ms: number) => `${at(name)}/thumbnail?time=${seconds(ms)}&width=240`;
+
+export const startExport = (name: string, from: number, to: number) =>
+  call<Export>("/api/v1/exports", { method: "POST", body: JSON.stringify({ camera: name, from: from / 1000, to: to / 1000 }) });
+export const getExport = (id: string) => call<Export>(`/api/v1/exports/${id}`);
+export const dropExport = (id: string) => call<void>(`/api/v1/exports/${id}`, { method: "DELETE" });
+export const exportFile = (id: string, file: string) => `/api/v1/exports/${id}/files/${encodeURIComponent(file)}`;
+
+/** playlist is the recordings of a stretch; without an end it grows. */
+export const playlist = (name: string, from: number, to?: number) =>
+  `/hls/${encodeURIComponent(name)}/media.m3u8?from=${seconds(from)}${to ? `&to=${seconds(to)}` : ""}`;
+
+/** liveSocket is a live stream by WebSocket, of which a browser opens more than six. */
+export const liveSocket = (name: string) =>
+  `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live/${encodeURIComponent(name)}.flv`;
+
+export interface Event {
+  type: string;
+  camera?: string;
+  detail?: unknown;
+}
+
+/** events calls back for what happens, and says whether it hears at all. */
+export function events(hear: (e: Event) => void, connected: (ok: boolean) => void): () => void {
+  const source = new EventSource("/api/v1/events");
+  source.onopen = () => connected(true);
+  source.onerror = () => connected(false);
+  for (const type of ["camera.state", "export.progress", "export.done", "lost"]) {
+    source.addEventListener(type, (m) => hear(JSON.parse((m as MessageEvent<string>).data) as Event));
+  }
+  return () => source.close();
+}
+
+/** awaySince is when a camera that is not live went away: earlier than its last attempt. */
+export function awaySince(c: Camera): number {
+  return c.gap ? Date.parse(c.gap.from) : Date.parse(c.since);
+}
+
+/** why says in words what a camera's state is, and why. */
+export function why(c: Camera): string {
+  switch (c.state) {
+    case "live":
+      return "live";
+    case "connecting":
+      return c.error ? `connecting again; the last attempt ended: ${c.error}` : "connecting";
+    case "waiting":
+      return c.error ?? "away";
+    default:
+      return "the recorder stops";
+  }
+}
+
+/** causes of gaps, in words. */
+export const causes: Record<string, string> = {
+  link: "the way to the camera was broken",
+  camera: "the camera stopped or sent nothing usable",
+  disk: "the disk was failing, full or too slow",
+  overload: "the recorder's machine could not keep up",
+  config: "the camera was not configured",
+  restart: "the recorder was stopped",
+  crash: "the recorder ended without being stopped",
+  clock: "a clock jumped",
+};
