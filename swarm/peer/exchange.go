@@ -33,8 +33,10 @@ type queue struct {
 	frames [][]byte
 	sizes  []int // of the chunk in the frame; 0: it is none
 	bytes  int
-	err    error
-	wake   chan struct{} // one token
+	// control counts the bytes of all frames that were no chunks.
+	control uint64
+	err     error
+	wake    chan struct{} // one token
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
@@ -57,8 +59,17 @@ func (q *queue) put(b []byte, chunk int) bool {
 	}
 	q.frames, q.sizes = append(q.frames, b), append(q.sizes, chunk)
 	q.bytes += len(b)
+	if chunk == 0 {
+		q.control += uint64(len(b))
+	}
 	q.poke()
 	return true
+}
+
+func (q *queue) controlBytes() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.control
 }
 
 func (q *queue) poke() {

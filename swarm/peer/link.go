@@ -254,6 +254,7 @@ func (p *Peer) disconnect(id wire.PeerID) {
 // unlink takes a link out of the books; what waits for it is not sent any more.
 func (p *Peer) unlink(n *neighbour) {
 	delete(p.links, n.peer)
+	p.control += n.queue.controlBytes()
 	p.node.Sent(p.now(), n.unsent)
 	n.unsent = 0
 }

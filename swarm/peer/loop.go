@@ -359,6 +359,10 @@ func (p *Peer) publish() {
 	s.Slots, s.Used = p.node.Slots()
 	s.Home, s.Heads = p.node.Place()
 	s.Lag = p.node.Lag()
+	s.ControlBytes = p.control
+	for _, n := range p.links {
+		s.ControlBytes += n.queue.controlBytes()
+	}
 	s.Orphans = 0
 	for i, parent := range p.node.Parents() {
 		s.Parents[i] = parent

@@ -64,6 +64,7 @@ type Peer struct {
 	source   *toSource // nil: there is no way to it
 	accused  []wire.PeerID
 	dropped  uint64
+	control  uint64   // bytes on links that are gone
 	mischief mischief // of tests
 
 	mu    sync.Mutex
@@ -86,6 +87,7 @@ type Stats struct {
 	Lag          time.Duration  // the mean of what was delivered in the last seconds
 	Forged       uint64         // chunks and epochs that the source has not signed
 	Dropped      uint64         // times that FLV was dropped because nobody read it
+	ControlBytes uint64         // to other viewers, of frames that are no chunks
 	Home         int            // the stripe that the upload is for
 	Heads        uint8          // stripes that are taken from the source for others, bit n for stripe n
 	SourceStands bool           // there is a way to the source
