@@ -20,7 +20,7 @@ type piece struct {
 	offset, length int64         // of its bytes in the file
 	start          time.Duration // media time of its key picture in the file
 	duration       time.Duration
-	wall, wallEnd  time.Time
+	wall, wallEnd  int64 // Unix ms
 }
 
 const (
@@ -54,11 +54,11 @@ func cut(seg *recorder.Segment, gops []recorder.GOP, tail bool) []piece {
 		if g.Key-g.Part > maxPartHeader && span < 2*pieceLength {
 			continue
 		}
-		list = append(list, piece{begin.Part, g.Part - begin.Part, begin.Media, span, begin.Wall, g.Wall})
+		list = append(list, piece{begin.Part, g.Part - begin.Part, begin.Media, span, begin.Wall.UnixMilli(), g.Wall.UnixMilli()})
 		begin = g
 	}
 	if length, rest := seg.Bytes-begin.Part, seg.Duration-begin.Media; (tail || !seg.Open) && length > 0 && rest > 0 {
-		list = append(list, piece{begin.Part, length, begin.Media, rest, begin.Wall, seg.End})
+		list = append(list, piece{begin.Part, length, begin.Media, rest, begin.Wall.UnixMilli(), seg.End.UnixMilli()})
 	}
 	return list
 }

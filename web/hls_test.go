@@ -294,11 +294,12 @@ func TestHLSGrows(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	at := func(s int) time.Time { return dawn.Add(time.Duration(s) * time.Second) }
+	wall := func(s int) time.Time { return dawn.Add(time.Duration(s) * time.Second) }
+	at := func(s int) int64 { return wall(s).UnixMilli() }
 	gop := func(s int, part, head int64) recorder.GOP {
-		return recorder.GOP{Part: part, Key: part + head, Media: time.Duration(s) * time.Second, Wall: at(s)}
+		return recorder.GOP{Part: part, Key: part + head, Media: time.Duration(s) * time.Second, Wall: wall(s)}
 	}
-	whole := recorder.Segment{Bytes: 10_000_000, Duration: 10 * time.Second, Start: at(0), End: at(10)}
+	whole := recorder.Segment{Bytes: 10_000_000, Duration: 10 * time.Second, Start: wall(0), End: wall(10)}
 	open := whole
 	open.Open = true
 	one := piece{100, 9_999_900, 0, 10 * time.Second, at(0), at(10)}

@@ -131,7 +131,7 @@ async function steps(page, context, shot) {
   await shot("gap");
   if (want.thumbnails) {
     await page.mouse.move(box.x + x, box.y + box.height - 20);
-    await page.waitForFunction(() => document.querySelector(".tip img")?.naturalWidth > 0);
+    await page.waitForFunction(() => document.querySelector(".tip img:not([hidden])")?.naturalWidth > 0);
     await shot("thumbnail");
   }
 
