@@ -56,7 +56,7 @@ type piece struct {
 
 // maxExportSamples bounds the tables of one file: a day of pictures and sound has 6
 // million. What follows is in another file.
-const maxExportSamples = 16 << 20
+const maxExportSamples = 8 << 20
 
 func (x *planner) segment(ctx context.Context, seg *Segment) error {
 	f, err := seg.OpenFile(ctx)
