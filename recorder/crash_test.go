@@ -5,9 +5,11 @@ package recorder
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -228,6 +230,13 @@ func testCount(t testing.TB, variable string, ordinarily int) int {
 // crashesVariable asks TestCrashAtAnyMoment for that many crashes.
 const crashesVariable = "XP2P_TEST_CRASHES"
 
+// clone is a store of its own with the same files.
+func (f *farStore) clone() *farStore {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &farStore{files: maps.Clone(f.files)}
+}
+
 // Whatever the moment at which the process or the power fails, what was listed is
 // there afterwards, files and index agree, and every instant has an explanation.
 func TestCrashAtAnyMoment(t *testing.T) {
@@ -247,6 +256,9 @@ func crashes(t *testing.T, seed int64, n int, small, large []demux.Unit) int {
 	rng := rand.New(rand.NewSource(seed))
 	files, clock, dir := newCrashFS(seed), newSimulated(), t.TempDir()
 	cfg := Config{Storages: []StorageConfig{{Dir: dir, Segment: 3 * time.Second, MaxBytes: 300 << 10}}, Now: clock.now, FS: files, settle: -1}
+	if seed%2 == 1 { // what the limits remove is elsewhere
+		cfg.Remote = &RemoteConfig{Store: newFarStore()}
+	}
 	a := openArchive(t, cfg)
 	wanted := clock.now()
 	names := []string{"gate", "yard"}
@@ -311,6 +323,9 @@ func crash(t *testing.T, a *Archive, files *crashFS, cfg Config, names []string,
 	files.leave(t, dir, to, power)
 
 	cfg.FS, cfg.Notify = nil, nil
+	if cfg.Remote != nil { // it does not crash, and what is done with this copy is not the other's
+		cfg.Remote = &RemoteConfig{Store: cfg.Remote.Store.(*farStore).clone()}
+	}
 	cfg.Storages = append([]StorageConfig(nil), cfg.Storages...)
 	cfg.Storages[0].Dir, cfg.Storages[0].MaxBytes = to, 0
 	b, err := Open(cfg)
@@ -338,7 +353,15 @@ func crash(t *testing.T, a *Archive, files *crashFS, cfg Config, names []string,
 			t.Errorf("power %v: of %s %d bytes to %v were listed, %d to %v are there", power, rel, s.Bytes, s.End, got.Bytes, got.End)
 		}
 	}
-	agree(t, to, list(t, b, ""))
+	here := list(t, b, "")
+	for _, s := range here {
+		if f, err := s.OpenFile(t.Context()); err != nil {
+			t.Errorf("power %v: %s, remote %v: %v", power, s.Path, s.Remote, err)
+		} else {
+			f.Close()
+		}
+	}
+	agree(t, to, slices.DeleteFunc(here, func(s Segment) bool { return s.Remote }))
 	for _, name := range names {
 		if first, ok := earliest(t, b, name); ok && !first.Before(wanted) { // retention may have removed the beginning
 			explained(t, b, name, first, cfg.Now())

@@ -164,13 +164,15 @@ func (r *rowLite) removal() removal {
 	return removal{id: r.id, camera: r.camera, run: r.run, path: r.path, start: r.start, end: r.end, size: r.bytes}
 }
 
+const rowsOfQuery = "SELECT id, camera, run, path, start, end, bytes, state, copied FROM segment WHERE path>=? AND path<?"
+
 // rowsOf gives the rows of the segments in a directory ("": of all).
 func (x *index) rowsOf(dir string) (map[string]rowLite, error) {
 	lo, hi := "", "\xff"
 	if dir != "" {
 		lo, hi = dir+"/", dir+"0" // what follows '/'
 	}
-	rows, err := x.w.Query("SELECT id, camera, run, path, start, end, bytes, state, copied FROM segment WHERE path>=? AND path<?", lo, hi)
+	rows, err := x.w.Query(rowsOfQuery, lo, hi)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,6 @@ import (
 //
 //	-2003  every Init makes a module of its own; a process may have several
 //	-2301  is the local server's, which is not this package's
-//	-2502  a packet that cannot be decrypted is dropped as if it were lost (RFC 9001 §5.3)
-//	-2801  belongs to the move from one camera's stream to that of many viewers (1vN)
 type Code int
 
 const (
@@ -33,12 +31,12 @@ const (
 	AlreadyStarted      Code = -2401
 	StreamFailed        Code = -2402
 	NoService           Code = -2403
-	NotInEnvironment    Code = -2404 // a 1vN URL: this module connects to cameras
+	NotInEnvironment    Code = -2404 // a URL that is neither a camera's nor http-flv
 	EncryptFailed       Code = -2501 // the camera refused our half of the handshake
-	DecryptFailed       Code = -2502
+	DecryptFailed       Code = -2502 // a 1vN stream without its code, or whose code holds no longer
 	VoiceFailed         Code = -2601
 	DownloadFailed      Code = -2701
-	DeviceStateFailed   Code = -2801
+	DeviceStateFailed   Code = -2801 // asking whether to move to the 1vN stream
 )
 
 // codeTable is the one place that says what a code means and whether trying the

@@ -155,8 +155,19 @@ func TestCodes(t *testing.T) {
 			_, err := s.StartVoice(t.Context(), session.VoiceRequest{})
 			return err
 		}},
-		{session.NotInEnvironment, "a stream of many viewers", func(t *testing.T, c *scripted) error {
-			return start(t, c, session.StreamInfo{URL: "https://example.com/live/stream.flv"})
+		{session.NotInEnvironment, "a stream of another kind", func(t *testing.T, c *scripted) error {
+			return start(t, c, session.StreamInfo{URL: "rtmp://example.com/live/stream"})
+		}},
+		{session.DecryptFailed, "a 1vN stream without its code", func(t *testing.T, c *scripted) error {
+			src := newManySource(t, true)
+			_, err := c.module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.url})
+			return err
+		}},
+		{session.DeviceStateFailed, "a camera that does not tell its state", func(t *testing.T, c *scripted) error {
+			c.Handle(refuseAll(500))
+			s := c.service(session.StreamInfo{LiveStreamDomain: "example.invalid"})
+			_, err := s.StartStream(t.Context(), session.StreamRequest{})
+			return err
 		}},
 		{session.EncryptFailed, "a camera that was told of another viewer's key", func(t *testing.T, c *scripted) error {
 			other, err := link.NewIdentity()
@@ -190,7 +201,7 @@ func TestCodes(t *testing.T) {
 		}},
 	}
 	// Of these codes.go says why nothing here gives them.
-	shown := map[session.Code]bool{session.AlreadyInitialised: true, session.LocalServerFailed: true, session.DecryptFailed: true, session.DeviceStateFailed: true}
+	shown := map[session.Code]bool{session.AlreadyInitialised: true, session.LocalServerFailed: true}
 	for _, tt := range rows {
 		shown[tt.code] = true
 		t.Run(tt.how, func(t *testing.T) {

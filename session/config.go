@@ -42,8 +42,12 @@ type Config struct {
 	// Port is the module's UDP port, for firewalls that want to know it; 0: any free one.
 	Port uint16
 
-	// RelayOnly leaves out direct paths to cameras.
+	// RelayOnly leaves out direct paths to cameras and to other viewers.
 	RelayOnly bool
+
+	// MaxUpload bounds what a 1vN stream uploads to other viewers, bytes/s; 0: 85 % of what
+	// the line is found to carry.
+	MaxUpload float64
 
 	// Logger; nil: discarded.
 	Logger *slog.Logger
@@ -63,6 +67,9 @@ func (c Config) validate() error {
 	}
 	if c.CommandTimeout < 0 || c.ConnectTimeout < 0 {
 		return errors.New("a time-out is negative")
+	}
+	if c.MaxUpload < 0 {
+		return errors.New("the upload limit is negative")
 	}
 	return nil
 }

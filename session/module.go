@@ -112,8 +112,17 @@ type StreamInfo struct {
 	ProductID  string
 	DeviceName string
 	// URL in the original's form, "http://XP2P_INFO.xnet/ipc.p2p.com/ipc.flv?PARAMS";
-	// its parameters are the stream's where StartStream gets none.
+	// its parameters are the stream's where StartStream gets none. An https (or http) URL of
+	// another form is a 1vN stream's: its viewers have it from each other where `xp2p source`
+	// serves it, and plain http-flv elsewhere.
 	URL string
+	// CodeURL is where a 1vN stream's key is looked up, with the stream's code in it
+	// ("https://HOST/code/CODE"); empty: the stream is not sealed.
+	CodeURL string
+	// LiveStreamDomain is where the camera's 1vN stream is (see ManyURL); with it, a viewer
+	// for whom the camera has no room is moved there, and the event moved says so. Empty: it
+	// is refused.
+	LiveStreamDomain string
 	// Events receives this service's events, besides Config.Events; nil: nobody.
 	// The same rules hold for it.
 	Events func(Event)
@@ -126,15 +135,19 @@ type StreamInfo struct {
 	MinVersion string
 }
 
-// StartService connects to a camera: the original's startP2PService. id is the
+// StartService connects to a camera, or joins the viewers of a 1vN stream: the original's startP2PService. id is the
 // caller's, one service per id. ctx bounds the call, not the service. Errors have the
 // codes BadArgument, BadXP2PInfo, NotInitialised, AlreadyStarted, DeviceVersionTooLow,
-// NotInEnvironment (a 1vN URL), EncryptFailed, and StreamFailed where the camera is not
-// reached.
+// NotInEnvironment (a URL that is neither a camera's nor http-flv), EncryptFailed,
+// DecryptFailed (a 1vN stream without its code), and StreamFailed where the camera or the
+// stream's source is not reached.
 func (m *Module) StartService(ctx context.Context, id string, info StreamInfo) (*Service, error) {
 	const op = "startP2PService"
 	if id == "" {
 		return nil, &Error{op, BadArgument, errors.New("the service's id is empty")}
+	}
+	if is1vN(info.URL) {
+		return m.startMany(ctx, id, info)
 	}
 	g, params, err := info.resolve()
 	if err != nil {
@@ -159,7 +172,13 @@ func (m *Module) begin(ctx context.Context, op string, s *Service) (*Service, er
 	m.services[id] = s
 	m.mu.Unlock()
 	s.events.start()
-	if _, err := s.connected(ctx, op); err != nil {
+	var err error
+	if s.many != nil {
+		err = s.joinMany(ctx, op, s.many)
+	} else {
+		_, err = s.connected(ctx, op)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -223,9 +242,9 @@ func (m *Module) Close() error {
 func (i StreamInfo) resolve() (*grant.Grant, string, *Error) {
 	info, params := i.XP2PInfo, ""
 	if i.URL != "" {
-		if is1vN(i.URL) {
-			return nil, "", &Error{Code: NotInEnvironment, Err: errors.New("streams of many viewers (1vN, an https URL) are not supported by this version; " +
-				"one camera's is http://XP2P_INFO.xnet/ipc.p2p.com/ipc.flv?PARAMS")}
+		if isForeign(i.URL) {
+			return nil, "", &Error{Code: NotInEnvironment, Err: errors.New("streams of this kind are not pulled: give a camera's URL " +
+				"(http://XP2P_INFO.xnet/ipc.p2p.com/ipc.flv?PARAMS) or that of an http-flv stream (https://HOST/live/a.flv)")}
 		}
 		u, err := ParseURL(i.URL)
 		if err != nil {

@@ -123,6 +123,12 @@ func (s *Service) recover(cause error, stable bool) {
 // renew follows a change of network: the link restarts ICE, and one that finds no path
 // is lost and replaced; a service that waits to try again does it now.
 func (s *Service) renew(ctx context.Context) {
+	if m := s.manyNow(); m != nil {
+		m.renew()
+	}
+	if s.grant == nil {
+		return
+	}
 	s.mu.Lock()
 	l := s.link
 	s.mu.Unlock()

@@ -31,8 +31,10 @@ type Service struct {
 	info   string  // the xp2pInfo
 	params string  // of the stream, where StartStream gets none
 	lan    *viaLAN // nil: through the rendezvous
-	events *eventQueue
-	log    *slog.Logger
+	// domain and codeURL are StreamInfo.LiveStreamDomain and CodeURL.
+	domain, codeURL string
+	events          *eventQueue
+	log             *slog.Logger
 
 	kick chan struct{} // one token: a rejoiner that waits shall try now
 
@@ -45,6 +47,7 @@ type Service struct {
 
 	mu         sync.Mutex
 	link       *link.Link
+	many       *many // the stream is one of many viewers'; nil: the camera's
 	stream     *Stream
 	voice      *Voice
 	downloads  map[string]*Download // by channel and file
@@ -55,10 +58,10 @@ type Service struct {
 }
 
 func newService(m *Module, id string, info StreamInfo, g *grant.Grant, params string) *Service {
-	s := &Service{m: m, id: id, grant: g, params: params, connecting: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+	s := &Service{m: m, id: id, grant: g, params: params, domain: info.LiveStreamDomain, codeURL: info.CodeURL, connecting: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		downloads: map[string]*Download{}}
 	s.life, s.end = context.WithCancel(context.Background())
-	if s.info = info.XP2PInfo; s.info == "" {
+	if s.info = info.XP2PInfo; s.info == "" && g != nil {
 		u, _ := ParseURL(info.URL) // resolve has read it before
 		s.info = u.XP2PInfo
 	}
@@ -71,13 +74,21 @@ func newService(m *Module, id string, info StreamInfo, g *grant.Grant, params st
 // ID is the caller's id of the service.
 func (s *Service) ID() string { return s.id }
 
-// Camera is the camera's product and name.
-func (s *Service) Camera() (product, device string) { return s.grant.Product, s.grant.Device }
+// Camera is the camera's product and name; both are empty for a 1vN stream.
+func (s *Service) Camera() (product, device string) {
+	if s.grant == nil {
+		return "", ""
+	}
+	return s.grant.Product, s.grant.Device
+}
 
 var errServiceClosed = fmt.Errorf("the service was stopped: %w", net.ErrClosed)
 
 // connected returns the link, joining the camera first where there is none.
 func (s *Service) connected(ctx context.Context, op string) (*link.Link, error) {
+	if s.grant == nil {
+		return nil, &Error{op, NotSupported, errNoCamera}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.m.cfg.ConnectTimeout,
 		fmt.Errorf("the camera was not reached within %s", s.m.cfg.ConnectTimeout))
 	defer cancel()
@@ -318,6 +329,7 @@ func (s *Service) Close() error {
 		if st != nil {
 			st.Close()
 		}
+		s.endMany()
 		if v != nil {
 			v.Abort()
 		}

@@ -68,7 +68,7 @@ func (s *Service) StartStream(ctx context.Context, r StreamRequest) (*Stream, er
 		cancel()
 		return nil, err
 	}
-	if err := st.open(ctx, op, req); err != nil {
+	if err := st.open(ctx, op, req, params); err != nil {
 		cancel()
 		st.detach()
 		return nil, err
@@ -76,8 +76,8 @@ func (s *Service) StartStream(ctx context.Context, r StreamRequest) (*Stream, er
 	return st, nil
 }
 
-func (st *Stream) open(ctx context.Context, op string, req *http.Request) error {
-	res, err := st.s.ask(ctx, op, StreamFailed, req, st.cancel)
+func (st *Stream) open(ctx context.Context, op string, req *http.Request, params string) error {
+	res, err := st.s.fetch(ctx, op, req, st.cancel, params)
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,28 @@ func (st *Stream) open(ctx context.Context, op string, req *http.Request) error 
 	}
 	st.res = res
 	return nil
+}
+
+// fetch asks for the stream where it is: at the camera, or among its many viewers.
+func (s *Service) fetch(ctx context.Context, op string, req *http.Request, cancel context.CancelFunc, params string) (*http.Response, error) {
+	if s.grant == nil {
+		return s.streamMany(ctx, op, s.manyNow())
+	}
+	m, err := s.moveIfFull(ctx, op, params)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		s.mu.Lock()
+		s.many = nil // it has come back
+		s.mu.Unlock()
+		res, err := s.ask(ctx, op, StreamFailed, req, cancel)
+		if err == nil || s.domain == "" || !refusedAsFull(err) {
+			return res, err
+		}
+		m = s.move(req.URL.Query().Get("channel")) // somebody was faster
+	}
+	return s.streamMany(ctx, op, m)
 }
 
 // Status of the camera's answer.
@@ -124,10 +146,14 @@ func (st *Stream) finish(err error) error {
 		}
 		return io.EOF
 	}
-	if first {
-		st.s.events.notify(Disconnect, DisconnectDetail{Reason: err.Error(), Code: StreamFailed})
+	code := StreamFailed
+	if st.s.manyNow() != nil {
+		code = manyCode(err)
 	}
-	return &Error{"startP2PStream", StreamFailed, fmt.Errorf("the stream broke: %w", broken(err))}
+	if first {
+		st.s.events.notify(Disconnect, DisconnectDetail{Reason: err.Error(), Code: code})
+	}
+	return &Error{"startP2PStream", code, fmt.Errorf("the stream broke: %w", broken(err))}
 }
 
 var errStreamClosed = fmt.Errorf("stream: %w", net.ErrClosed)

@@ -42,10 +42,16 @@ func ParseURL(s string) (StreamURL, error) {
 	return StreamURL{XP2PInfo: info, Params: params}, nil
 }
 
-// is1vN says whether a URL is that of a stream of many viewers: https, and no xp2pInfo
-// for a host (reference/xp2p.md §2, streamInfo).
+// is1vN says whether a URL is that of a stream of many viewers: http or https, and no
+// xp2pInfo for a host (reference/xp2p.md §2, streamInfo).
 func is1vN(s string) bool {
-	return strings.HasPrefix(s, "https://") && !strings.Contains(s, ".xnet/")
+	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) && !strings.Contains(s, ".xnet/") && !strings.HasPrefix(s, "http://XP2P")
+}
+
+// isForeign says whether a URL is of a kind that this module does not pull: rtmp and the like.
+func isForeign(s string) bool {
+	scheme, _, ok := strings.Cut(s, "://")
+	return ok && scheme != "http" && scheme != "https"
 }
 
 // olderVersion compares two versions of the form 1.2.3, number by number.

@@ -366,7 +366,7 @@ func TestConformance(t *testing.T) {
 			v.code(session.NoService, err)
 		}},
 		{"code", "-2404", func(v *visitor) {
-			_, err := v.m.StartService(v.ctx, "many", session.StreamInfo{URL: "https://example.invalid/live/stream.flv"})
+			_, err := v.m.StartService(v.ctx, "many", session.StreamInfo{URL: "rtmp://example.invalid/live/stream"})
 			v.code(session.NotInEnvironment, err)
 		}},
 		{"code", "-2601", func(v *visitor) {

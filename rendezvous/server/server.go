@@ -19,6 +19,7 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/xp2p/xp2p/rendezvous"
 )
@@ -216,6 +217,19 @@ func (s *Server) URL() string { return s.url }
 
 // App is the first application's parameters, as in app.json.
 func (s *Server) App() rendezvous.App { return s.app }
+
+// KeyValue is a bucket in the rendezvous' own store, for a service that runs in the same
+// process; what is put there is forgotten after ttl. No peer can reach it.
+func (s *Server) KeyValue(ctx context.Context, bucket string, ttl time.Duration) (jetstream.KeyValue, error) {
+	js, err := jetstream.New(s.nc)
+	if err != nil {
+		return nil, err
+	}
+	return js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucket, TTL: ttl, MaxBytes: keyValueSize, MaxValueSize: 16 << 10})
+}
+
+// keyValueSize bounds such a bucket in bytes.
+const keyValueSize = 64 << 20
 
 // Close stops the rendezvous.
 func (s *Server) Close() error {

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package source
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/xp2p/xp2p/internal/link"
+	"github.com/xp2p/xp2p/swarm/chunk"
+	"github.com/xp2p/xp2p/swarm/tracker"
+	"github.com/xp2p/xp2p/swarm/wire"
+)
+
+const (
+	// beat is how often a stream of frames says that it is alive, by a frame without
+	// meaning where there is none with.
+	beat = 5 * time.Second
+	// maxTell bounds what a viewer says at once, in bytes.
+	maxTell = 64 << 10
+	// maxOut bounds the frames that wait for a viewer's track; with more it is cut off,
+	// and comes again.
+	maxOut       = 512
+	balanceEvery = 5 * time.Second
+)
+
+// room is the viewers of a stream that are of its swarm (the reference's word).
+type room struct {
+	s   *stream
+	cfg *Config
+
+	mu      sync.Mutex // guards all below and the viewers' fields
+	tracker *tracker.Tracker
+	viewers map[string]*viewer      // by token
+	byID    map[wire.PeerID]*viewer // those with a track
+
+	p2p uint64 // bytes that viewers had from each other
+}
+
+// viewer is one that joined.
+type viewer struct {
+	cursor
+	token  string
+	id     wire.PeerID
+	member wire.Member
+	out    chan []byte // frames of the tracker
+	cut    func()      // ends the track
+	p2p    uint64      // as it reported last
+}
+
+func newRoom(s *stream, cfg *Config) *room {
+	return &room{s: s, cfg: cfg, viewers: map[string]*viewer{}, byID: map[wire.PeerID]*viewer{},
+		tracker: tracker.New(tracker.Config{MaxMembers: cfg.MaxViewers, Rand: newRand()})}
+}
+
+func (m *room) run(ctx context.Context) {
+	t := time.NewTicker(balanceEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			m.mu.Lock()
+			m.tracker.Balance()
+			m.pass()
+			m.mu.Unlock()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// readJoin reads what a viewer says of itself.
+func readJoin(w http.ResponseWriter, r *http.Request) (wire.Join, wire.Member, error) {
+	var j wire.Join
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxJoin))
+	if err == nil {
+		err = json.Unmarshal(b, &j)
+	}
+	if err != nil {
+		return j, wire.Member{}, fmt.Errorf("the body is not a wire.Join: %w", err)
+	}
+	m := wire.Member{Pin: j.Pin, NAT: j.NAT, Slots: j.Slots}
+	if j.Pin != "" {
+		pin, err := link.ParsePin(j.Pin)
+		if err != nil {
+			return j, m, err
+		}
+		m.ID = wire.IDOfPin(pin)
+	}
+	if len(j.NAT) > 32 || j.Stripes >= 1<<chunk.Stripes {
+		return j, m, errors.New("the join names no such NAT or stripes")
+	}
+	return j, m, nil
+}
+
+// serveJoin is the way of a viewer's frames from the source.
+func (m *room) serveJoin(w http.ResponseWriter, r *http.Request) {
+	j, member, err := readJoin(w, r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, codeBadArgument, err.Error())
+		return
+	}
+	v := &viewer{token: rand.Text(), id: member.ID, member: member, cursor: cursor{fresh: make(chan struct{}, 1)}}
+	leave, err := m.s.enter()
+	if err != nil {
+		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
+		return
+	}
+	defer leave()
+	m.mu.Lock()
+	m.viewers[v.token] = v
+	m.mu.Unlock()
+	defer m.forget(v)
+	from := j.From
+	if from == 0 {
+		if from, err = m.s.awaitStart(r.Context()); err != nil {
+			refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
+			return
+		}
+	}
+	for s := range chunk.Stripes {
+		if j.Stripes>>s&1 != 0 {
+			m.s.hub.subscribe(&v.cursor, s, from)
+		}
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	out := newOutput(w)
+	buf := wire.AppendJSON(nil, wire.TypeWelcome, wire.Welcome{Stream: m.s.name, Key: m.cfg.Key.Public().(ed25519.PublicKey),
+		Token: v.token, STUN: m.cfg.STUN, NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != ""})
+	alive := time.NewTicker(beat)
+	defer alive.Stop()
+	for {
+		var chunks int
+		var fresh <-chan struct{}
+		buf, chunks, fresh = m.s.hub.take(buf, &v.cursor)
+		if len(buf) > 0 {
+			if out.write(buf) != nil {
+				return
+			}
+			m.s.sent.Add(uint64(chunks))
+			buf = buf[:0]
+			continue
+		}
+		select {
+		case <-fresh:
+		case <-v.fresh:
+		case <-alive.C:
+			buf = wire.AppendList(buf, wire.TypeMissing, nil)
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (m *room) forget(v *viewer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.viewers, v.token)
+	if v.cut != nil {
+		v.cut()
+	}
+}
+
+// find is the viewer with the request's token; nil, and the request is answered: there
+// is none.
+func (m *room) find(w http.ResponseWriter, r *http.Request) *viewer {
+	m.mu.Lock()
+	v := m.viewers[r.URL.Query().Get("token")]
+	m.mu.Unlock()
+	if v == nil {
+		refuse(w, http.StatusForbidden, codeBadArgument, "the token is not (or no longer) a viewer's: join first")
+	}
+	return v
+}
+
+// serveTrack is the way of what the tracker says to a viewer.
+func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
+	v := m.find(w, r)
+	if v == nil {
+		return
+	}
+	if m.cfg.NoTracker || v.id == wire.Source {
+		refuse(w, http.StatusNotFound, codeBadArgument, "there is no tracker here, or the viewer has no key")
+		return
+	}
+	_, member, err := readJoin(w, r)
+	if err != nil || member.ID != v.id {
+		refuse(w, http.StatusBadRequest, codeBadArgument, "the track's body is not that of the join")
+		return
+	}
+	ctx, cut := context.WithCancel(r.Context())
+	defer cut()
+	m.mu.Lock()
+	if old := m.byID[v.id]; old != nil {
+		old.cut() // it came back before we saw it go
+	}
+	v.out, v.cut = make(chan []byte, maxOut), cut
+	m.byID[v.id] = v
+	err = m.tracker.Join(member)
+	m.pass()
+	m.mu.Unlock()
+	defer m.untrack(v)
+	if err != nil {
+		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	out := newOutput(w)
+	alive := time.NewTicker(beat)
+	defer alive.Stop()
+	for {
+		var b []byte
+		select {
+		case b = <-v.out:
+		case <-alive.C:
+			b = wire.AppendList(nil, wire.TypeMissing, nil)
+		case <-ctx.Done():
+			return
+		}
+		if out.write(b) != nil {
+			return
+		}
+	}
+}
+
+func (m *room) untrack(v *viewer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byID[v.id] == v {
+		delete(m.byID, v.id)
+		m.tracker.Leave(v.id)
+		m.pass()
+	}
+}
+
+// pass gives the tracker's messages to whom they are for. Called with mu held.
+func (m *room) pass() {
+	for _, msg := range m.tracker.Take() {
+		v := m.byID[msg.To]
+		if v == nil {
+			continue
+		}
+		if msg.Policy != nil {
+			v.say(wire.AppendJSON(nil, wire.TypePolicy, msg.Policy))
+		} else {
+			v.say(wire.AppendJSON(nil, wire.TypeMembers, msg.Members))
+		}
+	}
+}
+
+// say puts a frame onto the viewer's track. Called with mu held.
+func (v *viewer) say(frame []byte) {
+	select {
+	case v.out <- frame:
+	default:
+		v.cut() // it does not read
+	}
+}
+
+// serveTell takes what a viewer says.
+func (m *room) serveTell(w http.ResponseWriter, r *http.Request) {
+	v := m.find(w, r)
+	if v == nil {
+		return
+	}
+	frames := wire.NewReader(http.MaxBytesReader(w, r.Body, maxTell))
+	for {
+		t, body, err := frames.Next()
+		if errors.Is(err, io.EOF) {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		if err == nil {
+			err = m.hear(v, t, body)
+		}
+		if err != nil {
+			refuse(w, http.StatusBadRequest, codeBadArgument, err.Error())
+			return
+		}
+	}
+}
+
+func (m *room) hear(v *viewer, t wire.Type, body []byte) error {
+	switch t {
+	case wire.TypeSubscribe:
+		stripe, from, err := wire.ParseSubscription(body)
+		if err == nil {
+			m.s.hub.subscribe(&v.cursor, stripe, from)
+		}
+		return err
+	case wire.TypeUnsubscribe:
+		stripe, until, err := wire.ParseSubscription(body)
+		if err == nil {
+			m.s.hub.unsubscribe(&v.cursor, stripe, until)
+		}
+		return err
+	case wire.TypeRequest:
+		l, err := wire.ParseList(body)
+		if err == nil {
+			m.s.hub.request(&v.cursor, l)
+		}
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byID[v.id] != v {
+		return nil // it has no track: the tracker does not know it
+	}
+	switch t {
+	case wire.TypeSignal:
+		var s wire.Signal
+		if err := wire.ParseJSON(body, &s); err != nil {
+			return err
+		}
+		to := m.byID[s.Peer]
+		if to == nil || !m.tracker.Has(v.id) || len(body) > wire.MaxSignal {
+			return nil // it has gone meanwhile; the sender's link times out
+		}
+		s.Peer, s.Pin = v.id, v.member.Pin
+		to.say(wire.AppendJSON(nil, wire.TypeSignal, s))
+	case wire.TypeReport:
+		var rep wire.Report
+		if err := wire.ParseJSON(body, &rep); err != nil {
+			return err
+		}
+		if rep.P2PBytes > v.p2p {
+			m.p2p += rep.P2PBytes - v.p2p
+			v.p2p = rep.P2PBytes
+		}
+		m.tracker.Report(v.id, &rep)
+		m.pass()
+	case wire.TypeAsk:
+		m.tracker.Ask(v.id)
+		m.pass()
+	}
+	return nil
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xp2p/xp2p/demux"
+	"github.com/xp2p/xp2p/demux/flv"
+	"github.com/xp2p/xp2p/swarm/chunk"
+	"github.com/xp2p/xp2p/swarm/keys"
+)
+
+const (
+	originRetryMin = 500 * time.Millisecond
+	originRetryMax = 10 * time.Second
+	// goodOrigin is how long an origin must have held for the next attempt to come at once.
+	goodOrigin = 10 * time.Second
+	keyTimeout = 10 * time.Second
+)
+
+// stream is one origin and its viewers.
+type stream struct {
+	name             string
+	open             Opener
+	linger, patience time.Duration
+	log              *slog.Logger
+	hub              *hub
+	room             *room
+
+	pmu  sync.Mutex // guards p; hub.mu may be taken under it
+	p    *chunk.Packager
+	keys keyring
+
+	maxViewers int
+
+	mu      sync.Mutex
+	viewers int
+	demand  chan struct{} // one token: viewers came or went
+	fault   error         // why the origin is not there
+
+	sent  atomic.Uint64 // bytes to viewers of all kinds
+	pulls atomic.Uint64 // connections to the origin
+}
+
+var errFull = errors.New("the stream has as many viewers as it can have: try again later")
+
+// enter counts a viewer in, which has the origin pulled, and out by what it returns.
+func (s *stream) enter() (leave func(), err error) {
+	if !s.count(1) {
+		return nil, errFull
+	}
+	return func() { s.count(-1) }, nil
+}
+
+func (s *stream) count(n int) bool {
+	s.mu.Lock()
+	full := n > 0 && s.viewers >= s.maxViewers
+	if !full {
+		s.viewers += n
+	}
+	s.mu.Unlock()
+	if full {
+		return false
+	}
+	select {
+	case s.demand <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (s *stream) watched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.viewers > 0
+}
+
+func (s *stream) setFault(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = err
+}
+
+func (s *stream) getFault() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fault
+}
+
+// run pulls the origin while there are viewers, and for the linger behind the last.
+func (s *stream) run(ctx context.Context) {
+	for {
+		for !s.watched() {
+			select {
+			case <-s.demand:
+			case <-ctx.Done():
+				return
+			}
+		}
+		pull, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.pullAgain(pull)
+		}()
+		s.awaitIdle(ctx)
+		cancel()
+		<-done
+		if ctx.Err() != nil {
+			return
+		}
+		s.log.Info("left the origin: nobody watches")
+		s.hub.clear()
+		s.setFault(nil)
+	}
+}
+
+// awaitIdle returns when nobody has watched for the linger.
+func (s *stream) awaitIdle(ctx context.Context) {
+	t := time.NewTimer(s.linger)
+	defer t.Stop()
+	for {
+		if s.watched() {
+			t.Stop()
+		} else {
+			t.Reset(s.linger)
+		}
+		select {
+		case <-s.demand:
+		case <-t.C:
+			if !s.watched() {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// pullAgain pulls until ctx ends, from the beginning wherever the origin breaks off.
+func (s *stream) pullAgain(ctx context.Context) {
+	wait := originRetryMin
+	for {
+		began := time.Now()
+		err := s.pull(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > goodOrigin {
+			wait = originRetryMin
+		}
+		s.setFault(err)
+		s.log.Warn("origin; trying again", "err", err, "in", wait)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		wait = min(2*wait, originRetryMax)
+	}
+}
+
+var errOriginEnded = errors.New("the origin ended the stream")
+
+// pull is one connection to the origin.
+func (s *stream) pull(ctx context.Context) error {
+	s.pulls.Add(1)
+	body, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { body.Close() })()
+	defer body.Close()
+	s.pmu.Lock()
+	s.p.Restart()
+	s.pmu.Unlock()
+	f := newFlusher(s)
+	defer f.stop()
+	r := flv.NewReader(body, flv.Options{})
+	var tag flv.Tag
+	var unit demux.Unit
+	for first := true; ; first = false {
+		if err := r.Next(&tag, &unit); err != nil {
+			if errors.Is(err, io.EOF) {
+				return errOriginEnded
+			}
+			return fmt.Errorf("origin: %w", err)
+		}
+		if first {
+			s.log.Info("the origin's stream begins")
+			s.setFault(nil)
+		}
+		s.pmu.Lock()
+		s.p.Put(&tag, &unit, time.Now())
+		f.watch()
+		s.pmu.Unlock()
+	}
+}
+
+// flusher ends chunks that have waited for more tags for as long as they may.
+type flusher struct {
+	s     *stream
+	timer *time.Timer
+	armed uint64 // the sequence that the timer is for
+	on    bool
+	off   bool
+}
+
+func newFlusher(s *stream) *flusher {
+	f := &flusher{s: s}
+	f.timer = time.AfterFunc(time.Hour, f.fire)
+	f.timer.Stop()
+	return f
+}
+
+// watch starts the time of the chunk that is being filled. Called with pmu held.
+func (f *flusher) watch() {
+	seq, filling := f.s.p.Filling()
+	if !filling || f.on && f.armed == seq {
+		return
+	}
+	f.armed, f.on = seq, true
+	f.timer.Reset(chunk.MaxSpan)
+}
+
+func (f *flusher) fire() {
+	f.s.pmu.Lock()
+	defer f.s.pmu.Unlock()
+	if f.off {
+		return
+	}
+	if seq, filling := f.s.p.Filling(); filling && seq == f.armed {
+		f.s.p.Flush()
+	}
+	f.on = false
+}
+
+func (f *flusher) stop() {
+	f.s.pmu.Lock()
+	defer f.s.pmu.Unlock()
+	f.off = true
+	f.timer.Stop()
+	f.s.p.Flush()
+}
+
+// keyring is the source's own keys of a stream. Its fields belong to stream.pmu.
+type keyring struct {
+	issuer keys.Issuer
+	code   string
+	known  map[uint32]chunk.StreamKey // those in use, for plain players
+}
+
+// obtainKey gets the first key of this run: of a code that exists already, a new one,
+// since sequences are a nonce under a key and must not come twice.
+func (s *stream) obtainKey(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
+	defer cancel()
+	var rec keys.Record
+	var err error
+	if s.keys.code == "" {
+		rec, err = s.keys.issuer.Create(ctx)
+	} else {
+		rec, err = s.keys.issuer.Rotate(ctx, s.keys.code)
+	}
+	if err != nil {
+		return fmt.Errorf("key of the stream %s: %w", s.name, err)
+	}
+	return s.useKey(rec)
+}
+
+func (s *stream) useKey(rec keys.Record) error {
+	s.pmu.Lock()
+	defer s.pmu.Unlock()
+	k := rec.Newest()
+	s.keys.code = rec.Code
+	for id := range s.keys.known {
+		if id+2 < k.ID { // chunks of the one before may be in the window still
+			delete(s.keys.known, id)
+		}
+	}
+	s.keys.known[k.ID] = k
+	return s.p.SetKey(k)
+}
+
+// turnKeys gives the stream a new key every so often, and uses it when viewers have had
+// the time to fetch it.
+func (s *stream) turnKeys(ctx context.Context, every, lead time.Duration) {
+	for {
+		if !sleep(ctx, every) {
+			return
+		}
+		for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+			c, cancel := context.WithTimeout(ctx, keyTimeout)
+			rec, err := s.keys.issuer.Rotate(c, s.code())
+			cancel()
+			if err == nil {
+				if !sleep(ctx, lead) {
+					return
+				}
+				if err = s.useKey(rec); err == nil {
+					s.log.Info("another key is in use", "key", rec.Newest())
+					break
+				}
+			}
+			s.log.Warn("key service; the stream keeps its key for now", "err", err, "again", wait)
+			if !sleep(ctx, wait) {
+				return
+			}
+		}
+	}
+}
+
+func (s *stream) code() string {
+	s.pmu.Lock()
+	defer s.pmu.Unlock()
+	return s.keys.code
+}
+
+func (s *stream) key(id uint32) (chunk.StreamKey, bool) {
+	s.pmu.Lock()
+	defer s.pmu.Unlock()
+	k, ok := s.keys.known[id]
+	return k, ok
+}
+
+// sleep waits; false: ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
