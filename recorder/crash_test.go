@@ -378,15 +378,11 @@ func crash(t *testing.T, a *Archive, files *crashFS, cfg Config, names []string,
 
 // earliest is where what is known of a camera begins.
 func earliest(t testing.TB, a *Archive, camera string) (first time.Time, ok bool) {
-	for _, s := range list(t, a, camera) {
-		first, ok = s.Start, true
-		break
+	if segments := list(t, a, camera); len(segments) > 0 {
+		first, ok = segments[0].Start, true
 	}
-	for _, g := range gaps(t, a, camera) {
-		if !ok || g.From.Before(first) {
-			first, ok = g.From, true
-		}
-		break
+	if all := gaps(t, a, camera); len(all) > 0 && (!ok || all[0].From.Before(first)) {
+		first, ok = all[0].From, true
 	}
 	return first, ok
 }

@@ -308,15 +308,6 @@ func (s *storage) removeDay(dir string) {
 	}
 }
 
-// unlink removes a file and makes that durable; one that is gone already is no error.
-func (s *storage) unlink(name string) error {
-	full := s.path(name)
-	if err := s.fs.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return s.fs.SyncDir(filepath.Dir(full))
-}
-
 // Rows of the index.
 
 const notLocked = `NOT EXISTS (SELECT 1 FROM lock l WHERE l.camera=s.camera AND l.start<s.end AND l.end>s.start)`
