@@ -34,14 +34,13 @@ const (
 	maxPartHeader = 4 << 10
 )
 
-// cut gives the pieces of a file. They do not depend on what a playlist is for, and
+// cut appends the pieces of a file to list. They do not depend on what a playlist is for, and
 // those of a file that grows stay as they are; its last one is left out unless tail is
 // set, until it is known where that ends.
-func cut(seg *recorder.Segment, gops []recorder.GOP, tail bool) []piece {
+func cut(list []piece, seg *recorder.Segment, gops []recorder.GOP, tail bool) []piece {
 	if len(gops) == 0 {
-		return nil
+		return list
 	}
-	list := make([]piece, 0, 2+int(seg.Duration/pieceLength))
 	begin := &gops[0]
 	for i := 1; i < len(gops); i++ {
 		g := &gops[i]

@@ -54,6 +54,7 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 		return nil, err
 	}
 	t := &timeline{live: to.After(now), from: from, shares: make([]share, 0, len(segs))}
+	var all []piece // of one file
 	silent := false
 	scanned := 0
 	pos := int64(timelineStart)
@@ -74,7 +75,7 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 				continue
 			}
 		}
-		all := cut(seg, gops, !t.live)
+		all = cut(all[:0], seg, gops, !t.live)
 		sh := share{seg: seg, broken: prev != nil && !follows(prev, seg)}
 		for j := range all {
 			p := &all[j]

@@ -324,7 +324,7 @@ func TestCut(t *testing.T) {
 		{"several in one part", whole, []recorder.GOP{gop(0, 100, 900), gop(5, 100, 900_000)}, false, []piece{one}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := cut(&c.seg, c.gops, c.tail)
+			got := cut(nil, &c.seg, c.gops, c.tail)
 			if fmt.Sprint(got) != fmt.Sprint(c.want) {
 				t.Errorf("%+v\nwant %+v", got, c.want)
 			}
