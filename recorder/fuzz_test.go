@@ -89,7 +89,7 @@ func FuzzRun(f *testing.F) {
 	})
 }
 
-// FuzzExport exports a segment that was damaged behind the index's back: three bytes
+// FuzzExport exports a segment that was damaged behind the index's back: four bytes
 // are one change, where and what. It must end with an error or a file, and leave nothing
 // when it fails.
 func FuzzExport(f *testing.F) {
@@ -115,13 +115,13 @@ func FuzzExport(f *testing.F) {
 			f.Fatalf("there is no %s", box)
 		}
 		for k := range 12 {
-			f.Add([]byte{byte((at + 4 + k) >> 8), byte(at + 4 + k), 0xff})
+			f.Add([]byte{byte((at + 4 + k) >> 16), byte((at + 4 + k) >> 8), byte(at + 4 + k), 0xff})
 		}
 	}
 	f.Fuzz(func(t *testing.T, changes []byte) {
 		b := bytes.Clone(whole)
-		for ; len(changes) >= 3; changes = changes[3:] {
-			b[(int(changes[0])<<8|int(changes[1]))%len(b)] = changes[2]
+		for ; len(changes) >= 4; changes = changes[4:] {
+			b[(int(changes[0])<<16|int(changes[1])<<8|int(changes[2]))%len(b)] = changes[3]
 		}
 		if err := os.WriteFile(seg.Path, b, 0o600); err != nil {
 			t.Fatal(err)
