@@ -302,6 +302,10 @@ func crashes(t *testing.T, seed int64, n int, small, large []demux.Unit) int {
 	for _, r := range runs {
 		r.Close(CauseRestart)
 	}
+	flush(t, a)
+	if l := list(t, a, ""); len(l) > 0 && !l[len(l)-1].Remote {
+		decodesIrregular(t, l[len(l)-1].Path)
+	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}

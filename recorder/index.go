@@ -247,15 +247,24 @@ const (
 
 // each calls f for the row of a camera ("": of every one).
 func (x *index) each(ctx context.Context, camera string, f func(id int64, name string) error) error {
+	if camera != "" {
+		var id int64
+		err := x.r.QueryRowContext(ctx, "SELECT id FROM camera WHERE name=?", camera).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return f(id, camera)
+	}
 	known, err := x.cameras()
 	if err != nil {
 		return err
 	}
 	for id, name := range known {
-		if camera == "" || camera == name {
-			if err := f(id, name); err != nil {
-				return err
-			}
+		if err := f(id, name); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
