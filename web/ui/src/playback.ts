@@ -55,7 +55,9 @@ export class Playback {
       const date = f[i].programDateTime;
       if (f[i].start <= t + 0.01 && date != null) return date + (t - f[i].start) * 1000;
     }
-    return this.wanted;
+    // Safari says when the playlist that it plays by itself begins; gaps in it are not in that.
+    const start = (this.video as { getStartDate?: () => Date }).getStartDate?.().getTime();
+    return start ? start + t * 1000 : this.wanted;
   }
 
   /** seek goes to an instant; where nothing was recorded then, to what comes next. */
