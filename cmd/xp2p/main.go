@@ -71,7 +71,8 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 	root.AddCommand(
 		newRendezvousCommand(), newCameraCommand(),
 		newPullCommand(), newCommandCommand(), newTalkCommand(), newDownloadCommand(),
-		newServeCommand(), newDiscoverCommand(), newGrantCommand(), newDoctorCommand(),
+		newServeCommand(), newDiscoverCommand(), newGrantCommand(),
+		newSourceCommand(), newSwarmCommand(), newDoctorCommand(),
 		newNVRCommand(), newCtlCommand(), newPipelineCommand(),
 		newDemoCommand(),
 	)
