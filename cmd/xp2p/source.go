@@ -49,7 +49,7 @@ has the same URL as plain http-flv. It prints "source ready URL" for each stream
 with --seal, the code that viewers need.
 
 An origin is [PATH=]INPUT, with the inputs of xp2p camera; without PATH it is that of
-the URL. With --xp2p-info the origin is a camera behind any NAT, at
+the input's URL. With --xp2p-info the origin is a camera behind any NAT, at
 /live/PRODUCT_DEVICE.flv, where viewers with liveStreamDomain look for it when the
 camera has no room for them.`,
 		Example: `  xp2p source --origin http://origin.example/live/a.flv --listen 0.0.0.0:8350 --linger 30 --state /var/lib/xp2p/source

@@ -30,7 +30,7 @@ func newSwarmCommand() *cobra.Command {
 		Use:   "swarm",
 		Short: "View a 1vN stream, whose viewers carry each other",
 	}
-	cmd.AddCommand(newSwarmPullCommand(), newSwarmWatchCommand())
+	cmd.AddCommand(newSwarmPullCommand(), newSwarmWatchCommand(), newSwarmSimulateCommand())
 	return cmd
 }
 

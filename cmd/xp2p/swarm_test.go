@@ -62,6 +62,19 @@ func once(ctx context.Context, args ...string) (stdout, stderr string, err error
 	return out.String(), errOut.String(), err
 }
 
+func TestSimulate(t *testing.T) {
+	dir := t.TempDir()
+	out, _, err := once(t.Context(), "swarm", "simulate", "--out", dir, "--peers", "4,8")
+	if err != nil || strings.Count(out, "\n") != 6 {
+		t.Errorf("%q, %v", out, err)
+	}
+	for _, name := range []string{"runs.csv", "offload.svg", "lag.svg", "continuity.svg"} {
+		if fi, err := os.Stat(filepath.Join(dir, name)); err != nil || fi.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A sealed stream from a file, with its codes at the rendezvous' key service: pulled,
 // watched, had by a plain player, and refused without its code.
 func TestSourceAndSwarm(t *testing.T) {
@@ -129,6 +142,7 @@ func TestSourceAndSwarm(t *testing.T) {
 		{[]string{"swarm", "pull", "http://127.0.0.1:1/live/a.flv"}, "(code -2402)"},
 		{[]string{"swarm", "pull", "rtmp://127.0.0.1/live/a"}, "(code -2404)"},
 		{[]string{"swarm", "pull", url, "--seconds", "-1"}, "(code -2000)"},
+		{[]string{"swarm", "simulate", "--out", dir, "--peers", "0"}, "(code -2000)"},
 		{[]string{"source", "--state", dir}, "no stream given"},
 		{[]string{"source", "--state", dir, "--origin", "flv:" + file}, "give the stream a path"},
 		{[]string{"source", "--state", dir, "--origin", "/a=ftp://x"}, "unknown kind"},
