@@ -20,8 +20,9 @@ PURE := $(addprefix ./,$(addsuffix /...,$(wildcard session device demux recorder
 TESTFLAGS := -timeout 20m $(if $(V),-v)
 FUZZTIME ?= 30s
 SECONDS ?=
+PEERS ?= 10,50,200,1000
 
-.PHONY: help deps ui build demo test bench fuzz asan lint
+.PHONY: help deps ui build demo test bench simulate fuzz asan lint
 
 help: ## list the targets (this is what plain make does)
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,10 @@ test: deps build ## every test: go vet, race detector, and the pure Go parts wit
 
 bench: deps build ## every benchmark, and the comparisons with other programs; into bin/bench.txt
 	@scripts/bench.sh bin/bench.txt
+
+simulate: ## swarms of 10 to PEERS viewers in simulated time; plots into docs/design/swarm
+	@scripts/need-go.sh
+	CGO_ENABLED=0 $(GO) run ./cmd/xp2p swarm simulate --out docs/design/swarm --peers $(PEERS)
 
 fuzz: deps ## run every fuzz target for FUZZTIME (30s)
 	@scripts/fuzz.sh $(FUZZTIME)

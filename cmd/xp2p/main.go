@@ -72,6 +72,7 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 		newRendezvousCommand(), newCameraCommand(),
 		newPullCommand(), newCommandCommand(), newTalkCommand(), newDownloadCommand(),
 		newServeCommand(), newDiscoverCommand(), newGrantCommand(), newDoctorCommand(),
+		newSourceCommand(), newSwarmCommand(),
 		newNVRCommand(), newCtlCommand(), newPipelineCommand(), newVerifyCommand(),
 		newDemoCommand(),
 	)
