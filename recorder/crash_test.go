@@ -267,12 +267,13 @@ func crashes(t *testing.T, seed int64, n int, small, large []demux.Unit) int {
 		runs = append(runs, camera(t, a, name).StartRun())
 	}
 	count, promised := 0, 0
+	moments := rand.New(rand.NewSource(^seed)) // the committer's, while rng is this goroutine's
 	files.moment = func() {
-		if count >= n || t.Failed() || rng.Intn(12) != 0 {
+		if count >= n || t.Failed() || moments.Intn(12) != 0 {
 			return
 		}
 		count++
-		promised += crash(t, a, files, cfg, names, wanted, rng.Intn(3) > 0)
+		promised += crash(t, a, files, cfg, names, wanted, moments.Intn(3) > 0)
 	}
 	at := make([]time.Duration, len(names))
 	for range 12 {
