@@ -274,7 +274,7 @@ func (s *storage) saveLedger(c *CameraRecorder) {
 	for len(l.unsaved) > 0 {
 		g := l.unsaved[0]
 		fresh := g.id == 0
-		if err := saveGap(s.index.w, l.camera, g); err != nil {
+		if err := s.withRoom(func() error { return saveGap(s.index.w, l.camera, g) }); err != nil {
 			s.archive.log.Error("write ledger", "camera", c.name, "error", err)
 			s.failed(err)
 			return

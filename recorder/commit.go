@@ -229,7 +229,7 @@ func (c *committer) syncSegment(seg *segment) error {
 		return err
 	}
 	c.works()
-	if err := c.insertRows(seg, seg.written, stateOpen); err != nil {
+	if err := c.withRoom(func() error { return c.insertRows(seg, seg.written, stateOpen) }); err != nil {
 		// The file stands for itself: the next part tries again, the next start adopts it.
 		c.archive.log.Error("index segment", "camera", seg.camera.name, "file", seg.name, "error", err)
 	}
@@ -324,13 +324,13 @@ const maxOwed = 1000
 func (s *storage) payRows() {
 	for len(s.owed) > 0 {
 		seg := s.owed[0]
-		var err error
-		if seg.id != 0 {
+		err := s.withRoom(func() error {
+			if seg.id == 0 {
+				return s.insertRows(seg, seg.synced, stateDone)
+			}
 			row := seg.row(seg.synced, stateDone)
-			err = finishSegment(s.index.w, &row)
-		} else {
-			err = s.insertRows(seg, seg.synced, stateDone)
-		}
+			return finishSegment(s.index.w, &row)
+		})
 		if err != nil {
 			s.archive.log.Error("finish segment in the index; it is tried again", "camera", seg.camera.name, "file", seg.name, "error", err)
 			break

@@ -211,6 +211,20 @@ func (s *storage) waits(v removal) bool {
 	return !v.copied && s.archive.cfg.Remote.wants(s.tally.nameOf(v.camera))
 }
 
+// withRoom runs a write to the index, and once more behind the oldest segment's removal
+// where the disk had no room for it and recordings may go.
+func (s *storage) withRoom(write func() error) error {
+	err := write()
+	if !isFull(err) || s.MaxBytes == 0 && s.KeepFree == 0 {
+		return err
+	}
+	one := 1
+	if eerr := s.evictOldest(&one, "no space left"); eerr != nil {
+		return errors.Join(err, eerr)
+	}
+	return write()
+}
+
 // evictable says which complete segments may go: of a camera (0: of all), that ended
 // before a time (Unix ms). Locked ones may not, nor those that have to be copied to the
 // remote store before, unless uncopied.

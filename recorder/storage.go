@@ -245,5 +245,10 @@ func (s *storage) close() error {
 	s.sweeper.stop()
 	s.queue.close()
 	<-s.done
-	return errors.Join(s.index.close(), s.lock.Close())
+	err := s.index.close()
+	if isFull(err) { // the index's log could not be taken over into it: the next start does that
+		s.archive.log.Warn("the disk is full; the index is tidied at the next start", "storage", s.Dir, "error", err)
+		err = nil
+	}
+	return errors.Join(err, s.lock.Close())
 }
