@@ -49,6 +49,9 @@ type Recordings interface {
 	Calendar(camera string, year int, month time.Month, zone *time.Location) []int
 	Gaps(ctx context.Context, camera string, from, to time.Time) ([]recorder.Gap, error)
 	Events(ctx context.Context, camera string, from, to time.Time, n int) ([]recorder.Event, error)
+	Lock(ctx context.Context, l recorder.Lock) (recorder.Lock, error)
+	Unlock(ctx context.Context, id string) error
+	Locks(ctx context.Context, camera string) ([]recorder.Lock, error)
 	Status(ctx context.Context) ([]recorder.StorageStatus, error)
 }
 

@@ -106,7 +106,7 @@ export class CameraView implements View {
     this.root.dataset.state = c.state;
     setText(this.state, api.stateNames[c.state]);
     const since = api.awaySince(c);
-    setText(this.detail, c.state === "live" ? `${c.tracks ?? ""} ${rate(c.bitrate)}${c.path ? `, ${c.path}` : ""}${api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : ""}` : `since ${moment(since)} (${span(Date.now() - since)})`);
+    setText(this.detail, c.state === "live" ? `${c.tracks ? `${c.tracks}, ` : ""}${rate(c.bitrate)}${c.path ? `, ${c.path}` : ""}${api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : ""}` : `since ${moment(since)} (${span(Date.now() - since)})`);
     if (first && !this.playback) this.goLive();
     else if (back) this.live?.now();
     this.explain();

@@ -182,7 +182,7 @@ async function steps(page, context, shot) {
   await fits(page, 390);
   await shot("camera-390");
   await page.click(".back");
-  await page.waitForSelector(".tile");
+  for (const name of want.cameras) await moves(page, `.tile[data-camera="${name}"] video`, 1);
   await fits(page, 390);
   await shot("grid-390");
 
