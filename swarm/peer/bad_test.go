@@ -52,6 +52,7 @@ func resigned(c *chunk.Chunk) []byte {
 // Whoever sends something that the source has not signed is dropped at once, and told of;
 // nobody sees or passes on a byte of it.
 func TestPolluters(t *testing.T) {
+	t.Parallel()
 	other := foreign()
 	for _, tt := range []struct {
 		name  string
@@ -67,6 +68,7 @@ func TestPolluters(t *testing.T) {
 		{"sends nonsense", func(*chunk.Chunk) []byte { return []byte("nonsense") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, nil)
 			w.watchTruth("")
 			bad := w.view("polluter", func(c *Config) { c.MaxUpload = 1_500_000 })
@@ -134,6 +136,7 @@ func hasMember(w *world, m *viewer) bool {
 // A free rider that takes children and sends nothing, with the finest map, costs nobody a
 // tag.
 func TestFreeRider(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.watchTruth("")
 	rider := w.view("rider", func(c *Config) { c.MaxUpload = 1_500_000 })

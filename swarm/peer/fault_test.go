@@ -38,6 +38,7 @@ func meshed(t *testing.T, vs []*viewer) {
 
 // A tracker that dies takes nothing with it; who comes then is fed by the source.
 func TestTrackerDies(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.watchTruth("")
 	var vs []*viewer
@@ -79,6 +80,7 @@ func TestTrackerDies(t *testing.T) {
 // A source that starts again has another run of sequences and times from 0: the viewers'
 // streams go on.
 func TestSourceRestarts(t *testing.T) {
+	t.Parallel()
 	var now atomic.Pointer[source.Source]
 	w := newWorld(t, nil)
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { now.Load().ServeHTTP(rw, r) }))
@@ -121,6 +123,7 @@ func TestSourceRestarts(t *testing.T) {
 
 // Another source at the URL is not the one that was joined.
 func TestOtherKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	other := newWorld(t, func(c *source.Config) { c.Key = testKey2 })
 	var now atomic.Pointer[source.Source]
@@ -139,6 +142,7 @@ func TestOtherKey(t *testing.T) {
 
 // A sealed stream is for who has its code, and as long as the code holds.
 func TestSealed(t *testing.T) {
+	t.Parallel()
 	service := keys.NewService(keys.NewMemory(0), time.Hour)
 	var expired atomic.Bool
 	h := service.Handler(keys.HandlerConfig{})
@@ -246,6 +250,7 @@ func TestManyJoin(t *testing.T) {
 
 // What is at a URL may be no swarm, or nothing.
 func TestNoSwarm(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	plain := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -297,6 +302,7 @@ func TestNoSwarm(t *testing.T) {
 
 // The switches of the reference, while the stream goes on.
 func TestSwitches(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.watchTruth("")
 	var vs []*viewer

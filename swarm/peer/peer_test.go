@@ -12,6 +12,7 @@ import (
 // Viewers begin with the source and end up with each other, and see what the source
 // sends, tag by tag.
 func TestHandOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.watchTruth("")
 	var vs []*viewer

@@ -16,6 +16,7 @@ import (
 // and go: every tag that anybody sees is the source's, none is missing and none comes
 // twice.
 func TestThirtyViewers(t *testing.T) {
+	t.Parallel()
 	const stay, come = 22, 5
 	w := newWorld(t, nil)
 	w.watchTruth("")

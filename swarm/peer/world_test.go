@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -27,7 +28,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The tests wait for viewers to find each other far more than they compute, so more of
+// them run at a time than there are cores, unless -parallel says otherwise.
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "6")
+	goleak.VerifyTestMain(m)
+}
 
 const path = "/live/a.flv"
 
