@@ -89,8 +89,9 @@ func TestPolluters(t *testing.T) {
 			}
 			for _, v := range good {
 				eventually(t, "the polluter is found out by "+v.name, func() bool { return v.Stats().Forged > 0 })
-				n := v.seen()
-				eventually(t, "the stream goes on", func() bool { return v.seen() > n+100 })
+			}
+			goOn(t, good, 100)
+			for _, v := range good {
 				if err := v.check(); err != nil {
 					t.Error(err)
 				}
@@ -153,10 +154,7 @@ func TestFreeRider(t *testing.T) {
 	for i := range 3 {
 		vs = append(vs, w.view(fmt.Sprint(i), nil))
 	}
-	for _, v := range vs {
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+400 })
-	}
+	goOn(t, vs, 400)
 	for _, v := range vs {
 		if err := v.check(); err != nil {
 			t.Error(err)

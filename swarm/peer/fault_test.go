@@ -57,8 +57,9 @@ func TestTrackerDies(t *testing.T) {
 	before := make([]uint64, len(vs))
 	for i, v := range vs {
 		before[i] = v.Stats().PeerBytes
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+200 })
+	}
+	goOn(t, vs, 200)
+	for _, v := range vs {
 		if err := v.check(); err != nil {
 			t.Error(err)
 		}
@@ -107,9 +108,8 @@ func TestSourceRestarts(t *testing.T) {
 	time.Sleep(1100 * time.Millisecond) // sequences and epochs of a run begin with the second
 	first.Close()
 	now.Store(begin())
+	goOn(t, vs, 300)
 	for _, v := range vs {
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+300 })
 		v.mu.Lock()
 		for i, id := range v.tags[1:] {
 			if step := int32(id.ms - v.tags[i].ms); step < -1000 || step > 20_000 {
@@ -180,9 +180,8 @@ func TestSealed(t *testing.T) {
 		rec, err := service.Lookup(t.Context(), code)
 		return err == nil && rec.Newest().ID >= from+2
 	})
+	goOn(t, vs, 100)
 	for _, v := range vs {
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+100 })
 		if err := v.check(); err != nil {
 			t.Error(err)
 		}
@@ -241,8 +240,7 @@ func TestManyJoin(t *testing.T) {
 	if n := played.Load(); n != many {
 		t.Errorf("%d of %d have seen the stream", n, many)
 	}
-	n := early.seen()
-	eventually(t, "the stream goes on", func() bool { return early.seen() > n+50 })
+	goOn(t, []*viewer{early}, 50)
 	if err := early.check(); err != nil {
 		t.Error(err)
 	}

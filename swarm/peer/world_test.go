@@ -285,6 +285,18 @@ func (v *viewer) check() error {
 	return nil
 }
 
+// goOn waits until each of some viewers has seen so many more tags.
+func goOn(t testing.TB, vs []*viewer, more int) {
+	t.Helper()
+	from := make([]int, len(vs))
+	for i, v := range vs {
+		from[i] = v.seen()
+	}
+	for i, v := range vs {
+		eventually(t, "the stream of "+v.name+" goes on", func() bool { return v.seen() > from[i]+more })
+	}
+}
+
 // eventually waits for what must come sooner or later.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
