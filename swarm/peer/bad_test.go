@@ -52,6 +52,7 @@ func resigned(c *chunk.Chunk) []byte {
 // Whoever sends something that the source has not signed is dropped at once, and told of;
 // nobody sees or passes on a byte of it.
 func TestPolluters(t *testing.T) {
+	t.Parallel()
 	other := foreign()
 	for _, tt := range []struct {
 		name  string
@@ -67,6 +68,7 @@ func TestPolluters(t *testing.T) {
 		{"sends nonsense", func(*chunk.Chunk) []byte { return []byte("nonsense") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, nil)
 			w.watchTruth("")
 			bad := w.view("polluter", func(c *Config) { c.MaxUpload = 1_500_000 })
@@ -87,8 +89,9 @@ func TestPolluters(t *testing.T) {
 			}
 			for _, v := range good {
 				eventually(t, "the polluter is found out by "+v.name, func() bool { return v.Stats().Forged > 0 })
-				n := v.seen()
-				eventually(t, "the stream goes on", func() bool { return v.seen() > n+100 })
+			}
+			goOn(t, good, 100)
+			for _, v := range good {
 				if err := v.check(); err != nil {
 					t.Error(err)
 				}
@@ -134,6 +137,7 @@ func hasMember(w *world, m *viewer) bool {
 // A free rider that takes children and sends nothing, with the finest map, costs nobody a
 // tag.
 func TestFreeRider(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.watchTruth("")
 	rider := w.view("rider", func(c *Config) { c.MaxUpload = 1_500_000 })
@@ -150,10 +154,7 @@ func TestFreeRider(t *testing.T) {
 	for i := range 3 {
 		vs = append(vs, w.view(fmt.Sprint(i), nil))
 	}
-	for _, v := range vs {
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+400 })
-	}
+	goOn(t, vs, 400)
 	for _, v := range vs {
 		if err := v.check(); err != nil {
 			t.Error(err)

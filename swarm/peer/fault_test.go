@@ -38,6 +38,7 @@ func meshed(t *testing.T, vs []*viewer) {
 
 // A tracker that dies takes nothing with it; who comes then is fed by the source.
 func TestTrackerDies(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.watchTruth("")
 	var vs []*viewer
@@ -56,8 +57,9 @@ func TestTrackerDies(t *testing.T) {
 	before := make([]uint64, len(vs))
 	for i, v := range vs {
 		before[i] = v.Stats().PeerBytes
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+200 })
+	}
+	goOn(t, vs, 200)
+	for _, v := range vs {
 		if err := v.check(); err != nil {
 			t.Error(err)
 		}
@@ -79,6 +81,7 @@ func TestTrackerDies(t *testing.T) {
 // A source that starts again has another run of sequences and times from 0: the viewers'
 // streams go on.
 func TestSourceRestarts(t *testing.T) {
+	t.Parallel()
 	var now atomic.Pointer[source.Source]
 	w := newWorld(t, nil)
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { now.Load().ServeHTTP(rw, r) }))
@@ -105,9 +108,8 @@ func TestSourceRestarts(t *testing.T) {
 	time.Sleep(1100 * time.Millisecond) // sequences and epochs of a run begin with the second
 	first.Close()
 	now.Store(begin())
+	goOn(t, vs, 300)
 	for _, v := range vs {
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+300 })
 		v.mu.Lock()
 		for i, id := range v.tags[1:] {
 			if step := int32(id.ms - v.tags[i].ms); step < -1000 || step > 20_000 {
@@ -121,6 +123,7 @@ func TestSourceRestarts(t *testing.T) {
 
 // Another source at the URL is not the one that was joined.
 func TestOtherKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	other := newWorld(t, func(c *source.Config) { c.Key = testKey2 })
 	var now atomic.Pointer[source.Source]
@@ -139,6 +142,7 @@ func TestOtherKey(t *testing.T) {
 
 // A sealed stream is for who has its code, and as long as the code holds.
 func TestSealed(t *testing.T) {
+	t.Parallel()
 	service := keys.NewService(keys.NewMemory(0), time.Hour)
 	var expired atomic.Bool
 	h := service.Handler(keys.HandlerConfig{})
@@ -176,9 +180,8 @@ func TestSealed(t *testing.T) {
 		rec, err := service.Lookup(t.Context(), code)
 		return err == nil && rec.Newest().ID >= from+2
 	})
+	goOn(t, vs, 100)
 	for _, v := range vs {
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+100 })
 		if err := v.check(); err != nil {
 			t.Error(err)
 		}
@@ -237,8 +240,7 @@ func TestManyJoin(t *testing.T) {
 	if n := played.Load(); n != many {
 		t.Errorf("%d of %d have seen the stream", n, many)
 	}
-	n := early.seen()
-	eventually(t, "the stream goes on", func() bool { return early.seen() > n+50 })
+	goOn(t, []*viewer{early}, 50)
 	if err := early.check(); err != nil {
 		t.Error(err)
 	}
@@ -246,6 +248,7 @@ func TestManyJoin(t *testing.T) {
 
 // What is at a URL may be no swarm, or nothing.
 func TestNoSwarm(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	plain := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -297,6 +300,7 @@ func TestNoSwarm(t *testing.T) {
 
 // The switches of the reference, while the stream goes on.
 func TestSwitches(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.watchTruth("")
 	var vs []*viewer

@@ -83,10 +83,29 @@ func (p *Peer) servers() (l []link.Server) {
 	for _, s := range p.stun {
 		l = append(l, link.Server{URL: s})
 	}
-	if p.cfg.Servers != nil {
-		l = append(l, p.cfg.Servers(p.life)...)
+	if lent := p.lent.Load(); lent != nil {
+		l = append(l, *lent...)
 	}
 	return l
+}
+
+// lendEvery is how often STUN and TURN servers are asked for: their credentials end.
+const lendEvery = time.Minute
+
+// keepServers asks for them, since the loop must not wait.
+func (p *Peer) keepServers() {
+	t := time.NewTicker(lendEvery)
+	defer t.Stop()
+	for {
+		if l := p.cfg.Servers(p.life); len(l) > 0 {
+			p.lent.Store(&l)
+		}
+		select {
+		case <-t.C:
+		case <-p.life.Done():
+			return
+		}
+	}
 }
 
 // connect makes a link to a member.

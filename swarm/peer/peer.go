@@ -48,6 +48,7 @@ type Peer struct {
 	own    *http.Transport
 
 	tracked atomic.Bool
+	lent    atomic.Pointer[[]link.Server] // what Config.Servers gave last
 
 	// What follows is the loop's.
 	node     *plan.Node
@@ -139,6 +140,9 @@ func Start(ctx context.Context, cfg Config) (*Peer, error) {
 	}
 	p.welcome(&first.welcome)
 	p.wg.Go(p.loop)
+	if cfg.Servers != nil {
+		p.wg.Go(p.keepServers)
+	}
 	p.wg.Go(func() { p.keepSource(first) })
 	if p.ring != nil {
 		p.wg.Go(p.watchRing)

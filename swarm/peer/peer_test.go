@@ -12,6 +12,7 @@ import (
 // Viewers begin with the source and end up with each other, and see what the source
 // sends, tag by tag.
 func TestHandOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.watchTruth("")
 	var vs []*viewer
@@ -29,10 +30,7 @@ func TestHandOver(t *testing.T) {
 		}
 		return fed >= 16
 	})
-	for _, v := range vs {
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+150 })
-	}
+	goOn(t, vs, 150)
 	for _, v := range vs {
 		if err := v.check(); err != nil {
 			t.Error(err)

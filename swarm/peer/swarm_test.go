@@ -16,6 +16,7 @@ import (
 // and go: every tag that anybody sees is the source's, none is missing and none comes
 // twice.
 func TestThirtyViewers(t *testing.T) {
+	t.Parallel()
 	const stay, come = 22, 5
 	w := newWorld(t, nil)
 	w.watchTruth("")
@@ -41,10 +42,7 @@ func TestThirtyViewers(t *testing.T) {
 		guests, all = append(guests, v), append(all, v)
 		time.Sleep(300 * time.Millisecond)
 	}
-	for _, v := range append(guests, stays...) {
-		n := v.seen()
-		eventually(t, "the stream goes on", func() bool { return v.seen() > n+100 })
-	}
+	goOn(t, append(guests, stays...), 100)
 	eventually(t, "most of the stripes come from viewers", func() bool {
 		peers := 0
 		for _, v := range stays {

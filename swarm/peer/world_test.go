@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -27,7 +28,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The tests wait for viewers to find each other far more than they compute, so more of
+// them run at a time than there are cores, unless -parallel says otherwise.
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "6")
+	goleak.VerifyTestMain(m)
+}
 
 const path = "/live/a.flv"
 
@@ -277,6 +283,18 @@ func (v *viewer) check() error {
 		}
 	}
 	return nil
+}
+
+// goOn waits until each of some viewers has seen so many more tags.
+func goOn(t testing.TB, vs []*viewer, more int) {
+	t.Helper()
+	from := make([]int, len(vs))
+	for i, v := range vs {
+		from[i] = v.seen()
+	}
+	for i, v := range vs {
+		eventually(t, "the stream of "+v.name+" goes on", func() bool { return v.seen() > from[i]+more })
+	}
 }
 
 // eventually waits for what must come sooner or later.
