@@ -83,12 +83,21 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.app, err = loadApp(cfg.State); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
+	var udp net.PacketConn // of STUN and TURN, where any port will do
+	if port == 0 {
+		if udp, port, err = anyPort(host); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.startNATS(cfg, host, port, sec); err != nil {
+		if udp != nil {
+			udp.Close()
+		}
 		return nil, err
 	}
 	tcp := s.ns.Addr().(*net.TCPAddr)
 	s.url = "nats://" + net.JoinHostPort(urlHost(tcp.IP, cfg.PublicIP), strconv.Itoa(tcp.Port))
-	if s.turn, err = startTURN(cfg, tcp, sec.TURNSecret); err != nil {
+	if s.turn, err = startTURN(cfg, tcp, udp, sec.TURNSecret); err != nil {
 		return nil, err
 	}
 	if err := s.startServices(ctx, cfg, sec); err != nil {
@@ -109,6 +118,23 @@ func splitListen(listen string) (host string, port int, err error) {
 		host = "0.0.0.0"
 	}
 	return host, port, nil
+}
+
+// anyPort finds a port that is free for both, TCP and UDP, and keeps that of UDP.
+func anyPort(host string) (udp net.PacketConn, port int, err error) {
+	for range 20 {
+		if udp, err = net.ListenPacket("udp", net.JoinHostPort(host, "0")); err != nil {
+			break
+		}
+		port = udp.LocalAddr().(*net.UDPAddr).Port
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
+			l.Close()
+			return udp, port, nil
+		}
+		udp.Close()
+	}
+	return nil, 0, fmt.Errorf("no port is free for TCP and UDP: %w", err)
 }
 
 func urlHost(listen net.IP, public netip.Addr) string {
@@ -144,9 +170,6 @@ func (s *Server) startNATS(cfg Config, host string, port int, sec secrets) error
 	// The service connects twice, once into each account; the two users need two keys.
 	authKey := "auth-" + service
 	auth, peers := natsserver.NewAccount(authAccount), natsserver.NewAccount(peersAccount)
-	if port == 0 {
-		port = natsserver.RANDOM_PORT
-	}
 	opts := &natsserver.Options{
 		ServerName:        "xp2p-" + issuer[:8],
 		Host:              host,

@@ -33,7 +33,7 @@ const (
 	credentialsHold = 12 * time.Hour
 )
 
-func startTURN(cfg Config, tcp *net.TCPAddr, secret string) (*turnServer, error) {
+func startTURN(cfg Config, tcp *net.TCPAddr, pc net.PacketConn, secret string) (*turnServer, error) {
 	host := tcp.IP.String()
 	relay := tcp.IP
 	if relay.IsUnspecified() {
@@ -46,9 +46,11 @@ func startTURN(cfg Config, tcp *net.TCPAddr, secret string) (*turnServer, error)
 	gen := &turn.RelayAddressGeneratorStatic{RelayAddress: relay, Address: bind}
 	permit := permitPeers(tcp.IP.IsLoopback())
 	port := strconv.Itoa(tcp.Port)
-	pc, err := net.ListenPacket("udp", net.JoinHostPort(host, port))
-	if err != nil {
-		return nil, fmt.Errorf("STUN and TURN: %w", err)
+	var err error
+	if pc == nil {
+		if pc, err = net.ListenPacket("udp", net.JoinHostPort(host, port)); err != nil {
+			return nil, fmt.Errorf("STUN and TURN: %w", err)
+		}
 	}
 	sc := turn.ServerConfig{
 		Realm:             turnRealm,
