@@ -15,6 +15,7 @@ package control
 
 import (
 	"context"
+	"crypto/ed25519"
 	"time"
 
 	"github.com/xp2p/xp2p/nvr"
@@ -31,6 +32,8 @@ type Cameras interface {
 	Subscribe() *nvr.Subscription
 	// Export writes recordings as MP4; subscribers hear how far it is.
 	Export(ctx context.Context, r recorder.ExportRequest) ([]recorder.ExportedFile, error)
+	// SigningKey signs manifests of exports.
+	SigningKey() (ed25519.PrivateKey, error)
 	// Talk says what in has to a camera's speaker, until it ends.
 	Talk(ctx context.Context, r nvr.TalkRequest) (nvr.TalkResult, error)
 	Changer

@@ -19,6 +19,7 @@ import (
 
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/nvr"
+	"github.com/xp2p/xp2p/recorder"
 	"github.com/xp2p/xp2p/session"
 	"go.uber.org/goleak"
 )
@@ -196,7 +197,7 @@ func TestExport(t *testing.T) {
 	listener := dial(t, s)
 	listener.ask(`{"jsonrpc":"2.0","id":1,"method":"events.subscribe"}`)
 	file := filepath.Join(t.TempDir(), "clip.mp4")
-	a := dial(t, s).ask(`{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":"2026-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z","sha256":true,"file":"` + file + `"}}`)
+	a := dial(t, s).ask(`{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":"2026-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z","exact":true,"sign":true,"file":"` + file + `"}}`)
 	var files []exportedFile
 	if a.Error != nil || json.Unmarshal(a.Result, &files) != nil || len(files) != 1 {
 		t.Fatalf("%+v %s", a.Error, a.Result)
@@ -204,6 +205,12 @@ func TestExport(t *testing.T) {
 	f := files[0]
 	if st, err := os.Stat(file); err != nil || st.Size() != f.Bytes || f.Path != file || f.Duration < 0.5 || len(f.SHA256) != 64 || len(f.Stretches) == 0 || f.Stretches[0].Start.IsZero() {
 		t.Errorf("%+v, %v", f, err)
+	}
+	if _, _, err := recorder.VerifyManifest(t.Context(), file+recorder.ManifestSuffix, nil); err != nil {
+		t.Error(err)
+	}
+	if again := dial(t, s).ask(`{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":"2026-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z","file":"` + file + `"}}`); again.xp2pCode() != session.BadArgument {
+		t.Errorf("over a file that is there: %+v", again.Error)
 	}
 	for {
 		a := listener.read()

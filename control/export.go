@@ -18,6 +18,10 @@ type exportParams struct {
 	To     instant `json:"to"`
 	File   string  `json:"file"`
 	SHA256 bool    `json:"sha256"`
+	// Exact: the file begins to be seen at From, by an edit list.
+	Exact     bool `json:"exact"`
+	Overwrite bool `json:"overwrite"`
+	Sign      bool `json:"sign"` // writes a manifest beside it
 }
 
 // exportedFile is an element of record.export's result.
@@ -49,7 +53,17 @@ func (s *Server) recordExport(ctx context.Context, p exportParams) ([]exportedFi
 	if _, err := s.cfg.Cameras.Camera(p.Camera); err != nil {
 		return nil, err
 	}
-	files, err := s.cfg.Cameras.Export(ctx, recorder.ExportRequest{Camera: p.Camera, From: p.From.Time, To: p.To.Time, Path: p.File, Sum: p.SHA256})
+	r := recorder.ExportRequest{Camera: p.Camera, From: p.From.Time, To: p.To.Time, Path: p.File, Sum: p.SHA256, Exact: p.Exact, Overwrite: p.Overwrite}
+	if p.Sign {
+		var err error
+		if r.Sign, err = s.cfg.Cameras.SigningKey(); err != nil {
+			return nil, err
+		}
+	}
+	files, err := s.cfg.Cameras.Export(ctx, r)
+	if errors.Is(err, recorder.ErrExists) {
+		return nil, bad(err.Error())
+	}
 	if errors.Is(err, recorder.ErrNothing) {
 		return nil, bad("nothing is recorded of this camera from " + p.From.Format(time.RFC3339) + " to " + p.To.Format(time.RFC3339) + "; record.list says what is")
 	}

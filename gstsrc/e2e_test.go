@@ -279,6 +279,11 @@ func TestWatch(t *testing.T) {
 			t.Errorf("no event %s", event)
 		}
 	}
+	for _, progress := range []string{"Connecting to ", "Connected (direct)", "The stream begins"} {
+		if !strings.Contains(out, "Progress: (connect) "+progress) {
+			t.Errorf("no progress message %s", progress)
+		}
+	}
 	if strings.Contains(out, n.info) {
 		t.Error("the xp2pInfo is in what gst-launch-1.0 printed")
 	}

@@ -50,6 +50,8 @@ type state struct {
 	ctx      context.Context
 	cancel   context.CancelFunc // ends the waits; nil: ended
 
+	progress *progress // of the receiver
+
 	// line is a playback's. The streaming thread has it, and a seek, while that
 	// does not run.
 	line *timeline.Line

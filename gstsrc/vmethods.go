@@ -52,7 +52,12 @@ func xp2pSrcStart(src C.gpointer) C.gboolean {
 		postError(ptr, &session.Error{Op: "startP2PStream", Code: session.BadArgument, Err: err})
 		return C.FALSE
 	}
-	o.Events = func(e session.Event) { element.PostEvent(ptr, e) }
+	p := newProgress(ptr, t.Name())
+	o.Events = func(e session.Event) {
+		element.PostEvent(ptr, e)
+		p.event(e)
+	}
+	s.state.progress = p
 	s.state.begin(receiver.New(newDialer(t, element.Logger), o), o.Mode == receiver.Live, timeline.New(o.Start))
 	return C.TRUE
 }
@@ -88,6 +93,7 @@ func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 	if rx == nil || ctx == nil {
 		return C.GST_FLOW_FLUSHING
 	}
+	st.progress.begin()
 	c, err := rx.Next(ctx)
 	switch {
 	case err == nil:
@@ -99,6 +105,7 @@ func xp2pSrcCreate(src C.gpointer, out **C.GstBuffer) C.GstFlowReturn {
 		}
 		return C.XP2P_FLOW_PAUSED
 	default:
+		st.progress.fail(err)
 		postError(ptr, err)
 		return C.GST_FLOW_ERROR
 	}

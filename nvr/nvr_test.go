@@ -70,7 +70,8 @@ func TestBadCamerasHarmNobody(t *testing.T) {
 		{"ends", &fakeCamera{file: good}, recorder.CauseCamera},
 		{"empty", &fakeCamera{}, recorder.CauseCamera},
 	}
-	paced := &fakeCamera{file: testmedia.FLV(t, testmedia.H264AAC, 4, testmedia.Options{GOP: 25}), pace: true, hold: true}
+	// It plays for longer than the others take to be given up, however slow the machine.
+	paced := &fakeCamera{file: testmedia.FLV(t, testmedia.H264AAC, 60, testmedia.Options{GOP: 25}), pace: true, hold: true}
 	cameras := []CameraConfig{{Name: "good", URL: paced.serve(t)}}
 	for _, c := range cases {
 		cameras = append(cameras, CameraConfig{Name: c.name, URL: c.cam.serve(t)})

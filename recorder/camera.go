@@ -30,6 +30,7 @@ type CameraRecorder struct {
 
 	mu      sync.Mutex // below Archive.mu; guards what follows
 	live    []*Segment // being written, as far as they are durable
+	unsaved []Gap      // of the ledger, as far as a failing storage does not take it
 	lastErr error
 	closed  bool
 	run     *Run
@@ -239,6 +240,11 @@ func (c *CameraRecorder) settled(seg *segment) {
 // saveLedgers writes what the ledgers changed. A storage that fails is left alone;
 // one that has no room for recordings has some for this.
 func (s *storage) saveLedgers() {
+	defer func() {
+		for _, c := range s.cameras {
+			c.showUnsaved()
+		}
+	}()
 	var full *FullError
 	if err := s.health.rest(s.archive.cfg.Now()); err != nil && !errors.As(err, &full) {
 		return
@@ -246,6 +252,20 @@ func (s *storage) saveLedgers() {
 	for _, c := range s.cameras {
 		s.saveLedger(c)
 	}
+}
+
+// showUnsaved lets those who ask for gaps see what the index does not have yet.
+func (c *CameraRecorder) showUnsaved() {
+	if len(c.ledger.unsaved) == 0 && len(c.unsaved) == 0 { // only the committer changes them
+		return
+	}
+	var list []Gap
+	for _, g := range c.ledger.unsaved {
+		list = append(list, *g)
+	}
+	c.mu.Lock()
+	c.unsaved = list
+	c.mu.Unlock()
 }
 
 // saveLedger stops at the first error: the rest is tried with the next batch.

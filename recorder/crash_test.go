@@ -5,9 +5,11 @@ package recorder
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -228,6 +230,13 @@ func testCount(t testing.TB, variable string, ordinarily int) int {
 // crashesVariable asks TestCrashAtAnyMoment for that many crashes.
 const crashesVariable = "XP2P_TEST_CRASHES"
 
+// clone is a store of its own with the same files.
+func (f *farStore) clone() *farStore {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &farStore{files: maps.Clone(f.files)}
+}
+
 // Whatever the moment at which the process or the power fails, what was listed is
 // there afterwards, files and index agree, and every instant has an explanation.
 func TestCrashAtAnyMoment(t *testing.T) {
@@ -247,6 +256,9 @@ func crashes(t *testing.T, seed int64, n int, small, large []demux.Unit) int {
 	rng := rand.New(rand.NewSource(seed))
 	files, clock, dir := newCrashFS(seed), newSimulated(), t.TempDir()
 	cfg := Config{Storages: []StorageConfig{{Dir: dir, Segment: 3 * time.Second, MaxBytes: 300 << 10}}, Now: clock.now, FS: files, settle: -1}
+	if seed%2 == 1 { // what the limits remove is elsewhere
+		cfg.Remote = &RemoteConfig{Store: newFarStore()}
+	}
 	a := openArchive(t, cfg)
 	wanted := clock.now()
 	names := []string{"gate", "yard"}
@@ -255,12 +267,13 @@ func crashes(t *testing.T, seed int64, n int, small, large []demux.Unit) int {
 		runs = append(runs, camera(t, a, name).StartRun())
 	}
 	count, promised := 0, 0
+	moments := rand.New(rand.NewSource(^seed)) // the committer's, while rng is this goroutine's
 	files.moment = func() {
-		if count >= n || t.Failed() || rng.Intn(12) != 0 {
+		if count >= n || t.Failed() || moments.Intn(12) != 0 {
 			return
 		}
 		count++
-		promised += crash(t, a, files, cfg, names, wanted, rng.Intn(3) > 0)
+		promised += crash(t, a, files, cfg, names, wanted, moments.Intn(3) > 0)
 	}
 	at := make([]time.Duration, len(names))
 	for range 12 {
@@ -290,6 +303,10 @@ func crashes(t *testing.T, seed int64, n int, small, large []demux.Unit) int {
 	for _, r := range runs {
 		r.Close(CauseRestart)
 	}
+	flush(t, a)
+	if l := list(t, a, ""); len(l) > 0 && !l[len(l)-1].Remote {
+		decodesIrregular(t, l[len(l)-1].Path)
+	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -311,6 +328,9 @@ func crash(t *testing.T, a *Archive, files *crashFS, cfg Config, names []string,
 	files.leave(t, dir, to, power)
 
 	cfg.FS, cfg.Notify = nil, nil
+	if cfg.Remote != nil { // it does not crash, and what is done with this copy is not the other's
+		cfg.Remote = &RemoteConfig{Store: cfg.Remote.Store.(*farStore).clone()}
+	}
 	cfg.Storages = append([]StorageConfig(nil), cfg.Storages...)
 	cfg.Storages[0].Dir, cfg.Storages[0].MaxBytes = to, 0
 	b, err := Open(cfg)
@@ -338,7 +358,15 @@ func crash(t *testing.T, a *Archive, files *crashFS, cfg Config, names []string,
 			t.Errorf("power %v: of %s %d bytes to %v were listed, %d to %v are there", power, rel, s.Bytes, s.End, got.Bytes, got.End)
 		}
 	}
-	agree(t, to, list(t, b, ""))
+	here := list(t, b, "")
+	for _, s := range here {
+		if f, err := s.OpenFile(t.Context()); err != nil {
+			t.Errorf("power %v: %s, remote %v: %v", power, s.Path, s.Remote, err)
+		} else {
+			f.Close()
+		}
+	}
+	agree(t, to, slices.DeleteFunc(here, func(s Segment) bool { return s.Remote }))
 	for _, name := range names {
 		if first, ok := earliest(t, b, name); ok && !first.Before(wanted) { // retention may have removed the beginning
 			explained(t, b, name, first, cfg.Now())
@@ -351,15 +379,11 @@ func crash(t *testing.T, a *Archive, files *crashFS, cfg Config, names []string,
 
 // earliest is where what is known of a camera begins.
 func earliest(t testing.TB, a *Archive, camera string) (first time.Time, ok bool) {
-	for _, s := range list(t, a, camera) {
-		first, ok = s.Start, true
-		break
+	if segments := list(t, a, camera); len(segments) > 0 {
+		first, ok = segments[0].Start, true
 	}
-	for _, g := range gaps(t, a, camera) {
-		if !ok || g.From.Before(first) {
-			first, ok = g.From, true
-		}
-		break
+	if all := gaps(t, a, camera); len(all) > 0 && (!ok || all[0].From.Before(first)) {
+		first, ok = all[0].From, true
 	}
 	return first, ok
 }

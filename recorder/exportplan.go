@@ -56,7 +56,7 @@ type piece struct {
 
 // maxExportSamples bounds the tables of one file: a day of pictures and sound has 6
 // million. What follows is in another file.
-const maxExportSamples = 16 << 20
+const maxExportSamples = 8 << 20
 
 func (x *planner) segment(ctx context.Context, seg *Segment) error {
 	f, err := seg.OpenFile(ctx)
@@ -84,6 +84,9 @@ func (x *planner) segment(ctx context.Context, seg *Segment) error {
 		if err != nil {
 			return err
 		}
+		if err := belongs(p, init.Tracks); err != nil {
+			return err
+		}
 		if lead := &p.Runs[0]; at == init.Size && lead.Video && len(lead.Samples) > 0 {
 			x.delay = duration(int64(lead.Samples[0].CTS), fmp4.VideoTimescale)
 		}
@@ -104,6 +107,26 @@ func (x *planner) segment(ctx context.Context, seg *Segment) error {
 		x.take(seg, p, shifts)
 	}
 }
+
+// belongs says whether a part is of the tracks that its file has, and its times are
+// such that can be reckoned with: a damaged file may say anything.
+func belongs(p *fmp4.ReadPart, tracks []fmp4.Track) error {
+	for i := range p.Runs {
+		r := &p.Runs[i]
+		t := slices.IndexFunc(tracks, func(t fmp4.Track) bool { return t.ID == r.Track })
+		again := slices.ContainsFunc(p.Runs[:i], func(x fmp4.ReadRun) bool { return x.Track == r.Track })
+		if t < 0 || again || tracks[t].Video() != r.Video {
+			return fmt.Errorf("%w: at %d it is not of the file's tracks", fmp4.ErrPart, p.Offset)
+		}
+		if length := r.Base / uint64(tracks[t].Timescale()); length > maxSegmentSeconds {
+			return fmt.Errorf("%w: at %d it says that it is %d s into the file", fmp4.ErrPart, p.Offset, length)
+		}
+	}
+	return nil
+}
+
+// maxSegmentSeconds is longer than any segment: a camera may send no key picture for days.
+const maxSegmentSeconds = 10 * 365 * 24 * 3600
 
 // until is the decoding time up to which samples are needed: with an exact end, what
 // is decoded behind it may be seen before it.

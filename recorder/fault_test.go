@@ -114,6 +114,7 @@ func TestStorageFails(t *testing.T) {
 			if cam.Stats().Error == "" {
 				t.Error("no error in the status")
 			}
+			explained(t, a, "cam", wanted, clock.now()) // while it fails, too
 			ffs.set(nil, nil, nil)
 			if _, err := index.Exec("PRAGMA query_only=0"); err != nil {
 				t.Fatal(err)

@@ -3,7 +3,10 @@
 package recorder
 
 import (
+	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -83,5 +86,52 @@ func FuzzRun(f *testing.F) {
 		flush(t, a)
 		explained(t, a, "cam", wanted, clock.now())
 		agree(t, dir, list(t, a, "cam"))
+	})
+}
+
+// FuzzExport exports a segment that was damaged behind the index's back: four bytes
+// are one change, where and what. It must end with an error or a file, and leave nothing
+// when it fails.
+func FuzzExport(f *testing.F) {
+	clock := newSimulated()
+	a, err := Open(Config{Storages: []StorageConfig{{Dir: f.TempDir()}}, Now: clock.now, settle: -1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { a.Close() })
+	r := camera(f, a, "cam").StartRun()
+	play(f, r, clock, media(f, testmedia.H264AAC, 3, testmedia.Options{GOP: 25, Width: 64, Height: 64}))
+	r.Close(CauseRestart)
+	flush(f, a)
+	seg := list(f, a, "cam")[0]
+	whole, err := os.ReadFile(seg.Path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte{})
+	for _, box := range []string{"tfdt", "trun", "prft", "stsd", "mdhd", "tfhd", "mfhd"} {
+		at := bytes.LastIndex(whole, []byte(box)) // of what is exported, where parts have it
+		if at < 0 {
+			f.Fatalf("there is no %s", box)
+		}
+		for k := range 12 {
+			f.Add([]byte{byte((at + 4 + k) >> 16), byte((at + 4 + k) >> 8), byte(at + 4 + k), 0xff})
+		}
+	}
+	f.Fuzz(func(t *testing.T, changes []byte) {
+		b := bytes.Clone(whole)
+		for ; len(changes) >= 4; changes = changes[4:] {
+			b[(int(changes[0])<<16|int(changes[1])<<8|int(changes[2]))%len(b)] = changes[3]
+		}
+		if err := os.WriteFile(seg.Path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, exact := range []bool{false, true} {
+			file := filepath.Join(t.TempDir(), "clip.mp4")
+			_, err := a.Export(t.Context(), ExportRequest{Camera: "cam", From: seg.Start.Add(time.Second / 2), To: seg.End.Add(-time.Millisecond), Exact: exact, Path: file})
+			if left, _ := filepath.Glob(file + "*"); (err == nil) != (len(left) == 1) {
+				t.Fatalf("%v, and there are %v", err, left)
+			}
+		}
 	})
 }

@@ -238,7 +238,7 @@ const (
 			ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62)
 		ORDER BY s.start, s.id LIMIT ?4`
 
-	gapsOf = `SELECT g.start, g.end, g.cause FROM gap g
+	gapsOf = `SELECT g.id, g.start, g.end, g.cause FROM gap g
 		WHERE g.camera=?3 AND g.start<?2 AND (g.end IS NULL OR g.end>?1)
 		AND (g.end IS NULL OR g.start>=coalesce((SELECT p.start FROM gap p WHERE p.camera=?3 AND p.start<=?1
 			ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62))
@@ -247,15 +247,24 @@ const (
 
 // each calls f for the row of a camera ("": of every one).
 func (x *index) each(ctx context.Context, camera string, f func(id int64, name string) error) error {
+	if camera != "" {
+		var id int64
+		err := x.r.QueryRowContext(ctx, "SELECT id FROM camera WHERE name=?", camera).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return f(id, camera)
+	}
 	known, err := x.cameras()
 	if err != nil {
 		return err
 	}
 	for id, name := range known {
-		if camera == "" || camera == name {
-			if err := f(id, name); err != nil {
-				return err
-			}
+		if err := f(id, name); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
@@ -298,7 +307,7 @@ func (x *index) gaps(ctx context.Context, camera string, from, to time.Time, f f
 			g := Gap{Camera: name}
 			var start int64
 			var end sql.NullInt64
-			if err := rows.Scan(&start, &end, &g.Cause); err != nil {
+			if err := rows.Scan(&g.id, &start, &end, &g.Cause); err != nil {
 				return err
 			}
 			g.From = time.UnixMilli(start)

@@ -92,7 +92,11 @@ func TestEveryInstantIsExplained(t *testing.T) {
 		if !set {
 			apart(t, a, "cam")
 		}
-		agree(t, dir, list(t, a, "cam"))
+		segs := list(t, a, "cam")
+		agree(t, dir, segs)
+		for i := 0; i < len(segs); i += 1 + len(segs)/2 {
+			decodesIrregular(t, segs[i].Path)
+		}
 		a.Close()
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)

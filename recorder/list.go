@@ -5,6 +5,7 @@ package recorder
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 )
@@ -94,13 +95,43 @@ func (a *Archive) liveSegments() map[string]*Segment {
 // and not recorded, in the order of their start. A zero time is no bound.
 func (a *Archive) Gaps(ctx context.Context, camera string, from, to time.Time) ([]Gap, error) {
 	var list []Gap
+	lo, hi := bounds(from, to)
 	for _, s := range a.storages {
-		if err := s.index.gaps(ctx, camera, from, to, func(g Gap) { list = append(list, g) }); err != nil {
+		unsaved := a.unsavedGaps(s, camera)
+		err := s.index.gaps(ctx, camera, from, to, func(g Gap) {
+			if !slices.ContainsFunc(unsaved, func(u Gap) bool { return u.id == g.id }) {
+				list = append(list, g)
+			}
+		})
+		if err != nil {
 			return nil, fmt.Errorf("list gaps: %w", err)
+		}
+		for _, g := range unsaved {
+			if !g.void && g.From.UnixMilli() < hi && (g.To.IsZero() || g.To.UnixMilli() > lo) {
+				list = append(list, g)
+			}
 		}
 	}
 	sort.SliceStable(list, func(i, j int) bool { return list[i].From.Before(list[j].From) })
 	return list, nil
+}
+
+// unsavedGaps are those that a storage's index has not, or not as they are.
+func (a *Archive) unsavedGaps(s *storage, camera string) (list []Gap) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.cameras {
+		if c.storage != s || camera != "" && camera != c.name {
+			continue
+		}
+		c.mu.Lock()
+		for _, g := range c.unsaved {
+			g.Camera = c.name
+			list = append(list, g)
+		}
+		c.mu.Unlock()
+	}
+	return list
 }
 
 // StorageStatus is the state of one storage directory.

@@ -30,7 +30,7 @@ func benchIndex(b *testing.B, cameras, days int) (a *Archive, began time.Time) {
 				for k := range gops {
 					gops[k] = GOP{Part: int64(k) * 500_000, Key: int64(k)*500_000 + 600, Media: time.Duration(k) * 2 * time.Second, Wall: start.Add(time.Duration(k) * 2 * time.Second)}
 				}
-				row := segmentRow{camera: id, run: id, path: fmt.Sprintf("%s/%d.mp4", name, i), start: start,
+				row := segmentRow{camera: id, run: id, path: segmentName(name, start, ""), start: start,
 					end: start.Add(time.Minute), duration: time.Minute, bytes: 15e6, state: stateDone, tracks: "h264 1920x1080", gops: gops}
 				if i%480 == 0 { // three breaks a day
 					row.end = row.end.Add(-10 * time.Second)

@@ -206,12 +206,13 @@ func (s *storage) recoverLocks(camera string) error {
 			return errors.Join(err, qerr)
 		}
 	}
-	id, known, idErr := s.index.findCamera(camera)
-	if idErr != nil {
-		return idErr
+	_, known, findErr := s.index.findCamera(camera)
+	if findErr != nil {
+		return findErr
 	}
 	if err == nil {
-		if id, _, err = s.index.camera(camera); err != nil {
+		id, _, err := s.index.camera(camera)
+		if err != nil {
 			return err
 		}
 		return s.index.setLocks(id, list)

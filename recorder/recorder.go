@@ -10,6 +10,9 @@
 //	part           at most 1 s of a segment; sealed at its end, then handed over
 //	committer      one goroutine per storage: write, sync file, sync directory, index row, ledger
 //	index          SQLite, one row per segment with its table of key pictures
+//	tally          the same in memory, summed up: calendars, totals and limits cost no query
+//	sweeper        once a minute: what is too old or too much goes, locks apart
+//	planner        an export: headers first, then the very bytes, as one ordinary MP4
 //
 // Only the committer touches a disk while recording, so a disk that stalls
 // stops no camera: what waits for it is bounded per camera, and beyond that

@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -30,8 +28,12 @@ func (s *storage) recover(rebuilt bool) error {
 	if err := s.recoverAway(); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
+	days, err := s.days()
+	if err != nil {
+		return err
+	}
 	seen := map[string]bool{}
-	if err := s.walkDays(func(d day) error {
+	if err := s.readDays(days, func(d *dayRead) error {
 		seen[d.name()] = true
 		return s.recoverDay(d)
 	}); err != nil {
@@ -43,7 +45,7 @@ func (s *storage) recover(rebuilt bool) error {
 	if err := s.dropRows(); err != nil {
 		return err
 	}
-	_, err := s.index.w.Exec(`UPDATE run SET cause='crash', end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start) WHERE end IS NULL`)
+	_, err = s.index.w.Exec(`UPDATE run SET cause='crash', end=coalesce((SELECT max(end) FROM segment WHERE run=run.id), start) WHERE end IS NULL`)
 	if err == nil && rebuilt {
 		err = s.explainHoles()
 	}
@@ -100,102 +102,9 @@ func (s *storage) isCamera(d fs.DirEntry) bool {
 	return d.IsDir() && CheckName(d.Name()) == nil && d.Name() != quarantineName
 }
 
-// day is a directory of segments: CAMERA/DATE.
-type day struct{ camera, date string }
-
-func (d day) name() string { return d.camera + "/" + d.date }
-
-// walkDays calls f for every directory that is named like a day of a camera.
-func (s *storage) walkDays(f func(day) error) error {
-	cameras, err := s.fs.ReadDir(s.Dir)
-	if err != nil {
-		return err
-	}
-	for _, c := range cameras {
-		if !s.isCamera(c) {
-			continue
-		}
-		days, err := s.fs.ReadDir(filepath.Join(s.Dir, c.Name()))
-		if err != nil {
-			return err
-		}
-		for _, d := range days {
-			if _, err := time.Parse(time.DateOnly, d.Name()); err != nil || !d.IsDir() {
-				continue
-			}
-			if err := f(day{c.Name(), d.Name()}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// files are the segments' files of a day, with their sizes.
-func (s *storage) files(d day) (names []string, sizes []int64, err error) {
-	entries, err := s.fs.ReadDir(s.path(d.name()))
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".mp4") {
-			continue
-		}
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() {
-			continue
-		}
-		names, sizes = append(names, path.Join(d.name(), e.Name())), append(sizes, info.Size())
-	}
-	return names, sizes, nil
-}
-
-// rowLite is what recovery compares with the files.
-type rowLite struct {
-	id, camera, run int64
-	path            string
-	start, end      int64
-	bytes           int64
-	state           int
-	copied          bool
-}
-
-func (r *rowLite) removal() removal {
-	return removal{id: r.id, camera: r.camera, run: r.run, path: r.path, start: r.start, end: r.end, size: r.bytes}
-}
-
-// rowsOf gives the rows of the segments in a directory ("": of all).
-func (x *index) rowsOf(dir string) (map[string]rowLite, error) {
-	lo, hi := "", "\xff"
-	if dir != "" {
-		lo, hi = dir+"/", dir+"0" // what follows '/'
-	}
-	rows, err := x.w.Query("SELECT id, camera, run, path, start, end, bytes, state, copied FROM segment WHERE path>=? AND path<?", lo, hi)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	m := map[string]rowLite{}
-	for rows.Next() {
-		var r rowLite
-		if err := rows.Scan(&r.id, &r.camera, &r.run, &r.path, &r.start, &r.end, &r.bytes, &r.state, &r.copied); err != nil {
-			return nil, err
-		}
-		m[r.path] = r
-	}
-	return m, rows.Err()
-}
-
 // recoverDay makes one day agree.
-func (s *storage) recoverDay(d day) error {
-	names, sizes, err := s.files(d)
-	if err != nil {
-		return err
-	}
-	rows, err := s.index.rowsOf(d.name())
-	if err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
+func (s *storage) recoverDay(d *dayRead) error {
+	names, sizes, rows := d.files, d.sizes, d.rows
 	var doubtful []string
 	removed := false
 	for i, name := range names {

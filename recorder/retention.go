@@ -76,7 +76,9 @@ func (s *storage) sweepCameras(budget *int) error {
 	now := s.archive.cfg.Now()
 	if step := s.clock.observe(now, s.archive.cfg.elapsed(now)); step != 0 {
 		s.archive.log.Warn("the host's clock was set; age removes nothing for a while", "storage", s.Dir, "step", step, "while", clockTrust)
-		s.notify(Notice{Kind: NoticeClock, Step: step})
+		if s.first { // there is one clock for all
+			s.notify(Notice{Kind: NoticeClock, Step: step})
+		}
 	}
 	trusted := s.clock.trusted()
 	for id, name := range s.tally.names() {
@@ -145,8 +147,8 @@ func (s *storage) makeRoom(budget *int) error {
 			return nil
 		}
 		err = s.evictOldest(budget, "keep-free")
-		if full := (*FullError)(nil); errors.As(err, &full) && full.Locked == 0 {
-			return nil // what fills the disk is not ours; writing decides
+		if full := (*FullError)(nil); errors.As(err, &full) && free+full.Locked < s.KeepFree {
+			return nil // what fills the disk is not ours, locked or not; writing decides
 		} else if err != nil {
 			return err
 		}
@@ -306,26 +308,21 @@ func (s *storage) removeDay(dir string) {
 	}
 }
 
-// unlink removes a file and makes that durable; one that is gone already is no error.
-func (s *storage) unlink(name string) error {
-	full := s.path(name)
-	if err := s.fs.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return s.fs.SyncDir(filepath.Dir(full))
-}
-
 // Rows of the index.
 
 const notLocked = `NOT EXISTS (SELECT 1 FROM lock l WHERE l.camera=s.camera AND l.start<s.end AND l.end>s.start)`
 
-// victims lists at most n of v, oldest first.
-func (x *index) victims(v evictable, n int, pinned func(removal) bool) (list []removal, err error) {
+func victimsQuery(v evictable) string {
 	query := `SELECT s.id, s.camera, s.run, s.path, s.start, s.end, s.bytes, s.copied FROM segment s WHERE s.start<?1 AND s.end<?1 AND s.state IN (1,2) AND ` + notLocked
 	if v.camera != 0 {
 		query += " AND s.camera=?2"
 	}
-	rows, err := x.w.Query(query+" ORDER BY s.start", v.before, v.camera)
+	return query + " ORDER BY s.start"
+}
+
+// victims lists at most n of v, oldest first.
+func (x *index) victims(v evictable, n int, pinned func(removal) bool) (list []removal, err error) {
+	rows, err := x.w.Query(victimsQuery(v), v.before, v.camera)
 	if err != nil {
 		return nil, err
 	}
@@ -390,12 +387,16 @@ func (x *index) forgetGaps(camera, before int64) error {
 	return err
 }
 
+// The segments of each lock by the index on time; one that two locks protect once. Segments
+// are an hour and a group of pictures long at most; where a camera sends no key pictures
+// and one is longer, it is protected and may not be counted.
+const lockedBytesQuery = `SELECT coalesce(sum(bytes),0) FROM segment WHERE id IN (
+	SELECT s.id FROM lock l CROSS JOIN segment s ON s.camera=l.camera AND s.start<l.end AND s.start>l.start-7200000 AND s.end>l.start
+	WHERE s.state=1 AND (?1=0 OR l.camera=?1))`
+
 // lockedBytes is the size of the complete segments of a camera (0: of all) that
 // locks protect.
 func (x *index) lockedBytes(camera int64) (n int64, err error) {
-	// The segments of each lock by the index on time; one that two locks protect once.
-	err = x.w.QueryRow(`SELECT coalesce(sum(bytes),0) FROM segment WHERE id IN (
-		SELECT s.id FROM lock l JOIN segment s ON s.camera=l.camera AND s.start<l.end AND s.end>l.start
-		WHERE s.state=1 AND (?1=0 OR l.camera=?1))`, camera).Scan(&n)
+	err = x.w.QueryRow(lockedBytesQuery, camera).Scan(&n)
 	return n, err
 }

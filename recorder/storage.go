@@ -29,6 +29,7 @@ const (
 type storage struct {
 	StorageConfig
 	archive  *Archive
+	first    bool // of the archive's
 	fs       FS
 	identity identity
 	lock     *os.File // the identity file, flocked
@@ -61,7 +62,7 @@ type identity struct {
 }
 
 func openStorage(a *Archive, cfg StorageConfig) (*storage, error) {
-	s := &storage{StorageConfig: cfg, archive: a, fs: a.cfg.FS, queue: newQueue(), done: make(chan struct{}),
+	s := &storage{StorageConfig: cfg, archive: a, first: len(a.storages) == 0, fs: a.cfg.FS, queue: newQueue(), done: make(chan struct{}),
 		tally: newTally(), limits: map[string]Retention{}, pins: map[string]int{}}
 	s.every, _ = cfg.Sync.Every() // withDefaults has checked it
 	if err := s.open(); err != nil {

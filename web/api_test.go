@@ -130,6 +130,50 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
+// What is asked for by hand is in the camera's state, and what happened among its
+// recordings.
+func TestRecordAndTrigger(t *testing.T) {
+	s, n := siteWith(t, nvr.RecordConfig{When: nvr.RecordEvents}, testmedia.H264)
+	reason := func() string { return n.Cameras()[0].Recording }
+	do := func(request, body string, status int) {
+		t.Helper()
+		method, path, _ := strings.Cut(request, " ")
+		res := s.request(method, path, strings.NewReader(body), nil)
+		b, _ := io.ReadAll(res.Body)
+		if res.StatusCode != status {
+			t.Errorf("%s %s: %s, want %d: %s", request, body, res.Status, status, b)
+		}
+	}
+	if reason() != "" {
+		t.Errorf("recorded before it is asked for: %q", reason())
+	}
+	do("POST /api/v1/cameras/gate/record", `{"for":600}`, 200)
+	if reason() != "request" {
+		t.Errorf("recorded for %q", reason())
+	}
+	do("DELETE /api/v1/cameras/gate/record", "", 200)
+	if reason() != "" {
+		t.Errorf("recorded still for %q", reason())
+	}
+	do("POST /api/v1/cameras/gate/events", `{"kind":"doorbell","for":5}`, 200)
+	if reason() != "event" {
+		t.Errorf("recorded for %q", reason())
+	}
+	do("POST /api/v1/cameras/gate/events", `{"for":5}`, 400)
+	do("POST /api/v1/cameras/gate/events", `{"kind":"doorbell","for":-1}`, 400)
+	do("POST /api/v1/cameras/gate/record", `{"for":1e12}`, 400)
+	do("POST /api/v1/cameras/yard/record", `{}`, 404)
+	do("DELETE /api/v1/cameras/yard/record", "", 404)
+	if err := n.Archive().Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var r recordings
+	now := time.Now().Unix()
+	if s.ask(&r, fmt.Sprintf("/api/v1/cameras/gate/recordings?from=%d&to=%d", now-60, now+60)); len(r.Events) != 1 || r.Events[0].Kind != "doorbell" {
+		t.Errorf("%+v", r.Events)
+	}
+}
+
 func TestEvents(t *testing.T) {
 	s, n := recorderSite(t, testmedia.H264)
 	res := s.request("GET", "/api/v1/events?camera=gate", nil, nil)

@@ -35,6 +35,9 @@ type Cameras interface {
 	Subscribe() *nvr.Subscription
 	Watch(ctx context.Context, camera string) (io.ReadCloser, error)
 	Export(ctx context.Context, r recorder.ExportRequest) ([]recorder.ExportedFile, error)
+	StartRecording(camera string, d time.Duration) error
+	StopRecording(camera string) error
+	Trigger(camera, kind string, d time.Duration) error
 }
 
 // Recordings is what is asked about recordings; *recorder.Archive is one.
@@ -45,6 +48,7 @@ type Recordings interface {
 	Totals(camera string, from, to time.Time) []recorder.Total
 	Calendar(camera string, year int, month time.Month, zone *time.Location) []int
 	Gaps(ctx context.Context, camera string, from, to time.Time) ([]recorder.Gap, error)
+	Events(ctx context.Context, camera string, from, to time.Time, n int) ([]recorder.Event, error)
 	Status(ctx context.Context) ([]recorder.StorageStatus, error)
 }
 

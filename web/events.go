@@ -33,6 +33,9 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	sub := s.cfg.Cameras.Subscribe()
 	defer sub.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
+	if r.Method == http.MethodHead {
+		return
+	}
 	p := newPaced(w)
 	p.Write([]byte("retry: 2000\n\n"))
 	idle := time.NewTicker(eventsIdle)

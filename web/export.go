@@ -30,6 +30,8 @@ func (s *Server) postExport(w http.ResponseWriter, r *http.Request) {
 		Camera string  `json:"camera"`
 		From   instant `json:"from"`
 		To     instant `json:"to"`
+		// Exact begins at From and not at the key picture before it, by an edit list.
+		Exact bool `json:"exact"`
 	}
 	err := readJSON(r, &p)
 	if err == nil {
@@ -50,7 +52,7 @@ func (s *Server) postExport(w http.ResponseWriter, r *http.Request) {
 	for _, t := range totals {
 		bytes += t.Bytes
 	}
-	e, err := s.exports.start(p.Camera, p.From.Time, p.To.Time, bytes)
+	e, err := s.exports.start(recorder.ExportRequest{Camera: p.Camera, From: p.From.Time, To: p.To.Time, Exact: p.Exact}, bytes)
 	if err != nil {
 		w.Header().Set("Retry-After", "10")
 		refuse(w, http.StatusServiceUnavailable, err.Error())

@@ -42,6 +42,7 @@ type exportState struct {
 	Camera string       `json:"camera"`
 	From   time.Time    `json:"from"`
 	To     time.Time    `json:"to"`
+	Exact  bool         `json:"exact,omitempty"`
 	State  string       `json:"state"`
 	Done   int64        `json:"done"`  // bytes of recordings that were read,
 	Total  int64        `json:"total"` // of so many
@@ -131,7 +132,7 @@ var (
 
 // start begins an export of recordings of so many bytes; it runs when its turn comes.
 // It may take half of what the disk has free: recordings must not have to go for it.
-func (x *exports) start(camera string, from, to time.Time, bytes int64) (exportState, error) {
+func (x *exports) start(r recorder.ExportRequest, bytes int64) (exportState, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := x.makeRoom(); err != nil {
@@ -142,7 +143,7 @@ func (x *exports) start(camera string, from, to time.Time, bytes int64) (exportS
 		return exportState{}, errNoRoom
 	}
 	e := &export{gone: make(chan struct{})}
-	e.state = exportState{ID: rand.Text(), Camera: camera, From: from, To: to, State: exportWaiting, Files: []exportFile{}}
+	e.state = exportState{ID: rand.Text(), Camera: r.Camera, From: r.From, To: r.To, Exact: r.Exact, State: exportWaiting, Files: []exportFile{}}
 	e.dir = filepath.Join(x.dir, e.state.ID)
 	ctx, cancel := context.WithCancel(x.ctx)
 	e.cancel = cancel
@@ -191,7 +192,7 @@ func (x *exports) run(ctx context.Context, e *export) ([]recorder.ExportedFile, 
 		return nil, err
 	}
 	return x.cameras.Export(ctx, recorder.ExportRequest{
-		Camera: s.Camera, From: s.From, To: s.To, Sum: true,
+		Camera: s.Camera, From: s.From, To: s.To, Exact: s.Exact, Sum: true,
 		Path: filepath.Join(e.dir, fmt.Sprintf("%s_%s.mp4", s.Camera, s.From.UTC().Format("2006-01-02_15-04-05"))),
 		Progress: func(done, total int64) {
 			x.mu.Lock()

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/xp2p/xp2p/session"
 )
 
 func TestGuard(t *testing.T) {
@@ -123,6 +125,29 @@ func TestTokenFile(t *testing.T) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// A server that cannot start says why, with its code, and leaves nothing behind.
+func TestStartFails(t *testing.T) {
+	s := start(t, Config{})
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		cfg  Config
+		code session.Code
+		say  string
+	}{
+		"address":         {Config{Listen: "nowhere", State: t.TempDir()}, session.BadArgument, "is not HOST:PORT"},
+		"port is taken":   {Config{Listen: s.Addr().String(), State: t.TempDir()}, session.LocalServerFailed, "address already in use"},
+		"state is a file": {Config{Listen: "127.0.0.1:0", State: file}, session.LocalServerFailed, "state directory"},
+	} {
+		_, err := Start(c.cfg)
+		if code, _ := session.CodeOf(err); code != c.code || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s: %v (code %d), want %q and %d", name, err, code, c.say, c.code)
+		}
 	}
 }
 

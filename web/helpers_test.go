@@ -116,23 +116,37 @@ func tags(t testing.TB, file string) (list []struct {
 	}
 }
 
+// siteOf is a recorder of the camera "gate" that records all the time.
 func siteOf(t testing.TB, camera http.HandlerFunc) (*site, *nvr.NVR) {
+	t.Helper()
+	s, n := serveRecorder(t, nvr.RecordConfig{}, camera)
+	until(t, "something is recorded", func() bool { return n.Cameras()[0].Recorded.Parts > 0 })
+	if err := n.Archive().Flush(context.Background()); err != nil { // written is not yet listed
+		t.Fatal(err)
+	}
+	return s, n
+}
+
+// siteWith is a recorder of the camera "gate" that records as record says.
+func siteWith(t testing.TB, record nvr.RecordConfig, kind testmedia.Kind) (*site, *nvr.NVR) {
+	t.Helper()
+	file := testmedia.FLV(t, kind, 2, testmedia.Options{GOP: 25})
+	return serveRecorder(t, record, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })
+}
+
+func serveRecorder(t testing.TB, record nvr.RecordConfig, camera http.HandlerFunc) (*site, *nvr.NVR) {
 	t.Helper()
 	origin := httptest.NewServer(camera)
 	t.Cleanup(origin.Close)
 	t.Cleanup(origin.CloseClientConnections)
 	n, err := nvr.Open(nvr.Config{
 		Storage: []nvr.StorageConfig{{Dir: t.TempDir()}},
-		Cameras: []nvr.CameraConfig{{Name: "gate", URL: origin.URL + "/live.flv"}},
+		Cameras: []nvr.CameraConfig{{Name: "gate", URL: origin.URL + "/live.flv", Record: record}},
 	}, nvr.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.Close() })
-	until(t, "something is recorded", func() bool { return n.Cameras()[0].Recorded.Parts > 0 })
-	if err := n.Archive().Flush(context.Background()); err != nil { // written is not yet listed
-		t.Fatal(err)
-	}
 	return start(t, Config{Cameras: n, Recordings: n.Archive()}), n
 }
 
@@ -218,6 +232,12 @@ func (stillCameras) Watch(context.Context, string) (io.ReadCloser, error) {
 func (stillCameras) Export(context.Context, recorder.ExportRequest) ([]recorder.ExportedFile, error) {
 	panic("not asked for")
 }
+
+func (stillCameras) StartRecording(string, time.Duration) error { return nil }
+
+func (stillCameras) StopRecording(string) error { return nil }
+
+func (stillCameras) Trigger(string, string, time.Duration) error { return nil }
 
 // simulated is a clock that tests move.
 type simulated struct {

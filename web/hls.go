@@ -64,7 +64,9 @@ func (s *Server) hlsTimeline(w http.ResponseWriter, r *http.Request) (*timeline,
 func (s *Server) getPlaylist(w http.ResponseWriter, r *http.Request) {
 	if t, _, ok := s.hlsTimeline(w, r); ok {
 		w.Header().Set("Content-Type", playlistType)
-		w.Write(t.appendPlaylist(make([]byte, 0, t.sizeOfPlaylist())))
+		if err := t.write(newPaced(w)); err != nil {
+			panic(http.ErrAbortHandler) // the client must not take it for whole
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/recorder"
+	"golang.org/x/sys/unix"
 )
 
 // day is an archive with 24 hours of a camera, in files of a minute with a key picture
@@ -67,6 +68,7 @@ func BenchmarkPlaylistOfADay(b *testing.B) {
 	path := fmt.Sprintf("/hls/gate/media.m3u8?from=%d&to=%d", dawn.Unix(), dawn.Add(24*time.Hour).Unix())
 	b.ResetTimer()
 	var n int64
+	began := processTime(b)
 	for b.Loop() {
 		res := s.request("GET", path, nil, nil)
 		var err error
@@ -76,6 +78,16 @@ func BenchmarkPlaylistOfADay(b *testing.B) {
 		res.Body.Close()
 	}
 	b.ReportMetric(float64(n), "B/playlist")
+	b.ReportMetric(float64((processTime(b)-began).Milliseconds())/float64(b.N), "cpu-ms/op")
+}
+
+// processTime is what this process, server and client, has had of the processors.
+func processTime(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkPlaybackStart is what a player asks for before it shows a picture of any

@@ -20,7 +20,7 @@ type piece struct {
 	offset, length int64         // of its bytes in the file
 	start          time.Duration // media time of its key picture in the file
 	duration       time.Duration
-	wall, wallEnd  time.Time
+	wall, wallEnd  int64 // Unix ms
 }
 
 const (
@@ -34,14 +34,13 @@ const (
 	maxPartHeader = 4 << 10
 )
 
-// cut gives the pieces of a file. They do not depend on what a playlist is for, and
+// cut appends the pieces of a file to list. They do not depend on what a playlist is for, and
 // those of a file that grows stay as they are; its last one is left out unless tail is
 // set, until it is known where that ends.
-func cut(seg *recorder.Segment, gops []recorder.GOP, tail bool) []piece {
+func cut(list []piece, seg *recorder.Segment, gops []recorder.GOP, tail bool) []piece {
 	if len(gops) == 0 {
-		return nil
+		return list
 	}
-	list := make([]piece, 0, 2+int(seg.Duration/pieceLength))
 	begin := &gops[0]
 	for i := 1; i < len(gops); i++ {
 		g := &gops[i]
@@ -54,11 +53,11 @@ func cut(seg *recorder.Segment, gops []recorder.GOP, tail bool) []piece {
 		if g.Key-g.Part > maxPartHeader && span < 2*pieceLength {
 			continue
 		}
-		list = append(list, piece{begin.Part, g.Part - begin.Part, begin.Media, span, begin.Wall, g.Wall})
+		list = append(list, piece{begin.Part, g.Part - begin.Part, begin.Media, span, begin.Wall.UnixMilli(), g.Wall.UnixMilli()})
 		begin = g
 	}
 	if length, rest := seg.Bytes-begin.Part, seg.Duration-begin.Media; (tail || !seg.Open) && length > 0 && rest > 0 {
-		list = append(list, piece{begin.Part, length, begin.Media, rest, begin.Wall, seg.End})
+		list = append(list, piece{begin.Part, length, begin.Media, rest, begin.Wall.UnixMilli(), seg.End.UnixMilli()})
 	}
 	return list
 }

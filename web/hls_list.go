@@ -4,6 +4,7 @@ package web
 
 import (
 	"context"
+	"io"
 	"math"
 	"strconv"
 	"time"
@@ -53,11 +54,13 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 		return nil, err
 	}
 	t := &timeline{live: to.After(now), from: from, shares: make([]share, 0, len(segs))}
+	var all []piece // of one file
 	silent := false
 	scanned := 0
 	pos := int64(timelineStart)
 	var prev *recorder.Segment
-	var end time.Time // of what is listed
+	var end int64 // of what is listed, Unix ms
+	lo, hi := from.UnixMilli(), to.UnixMilli()
 	for i := range segs {
 		seg := &segs[i]
 		if !playable(seg.Tracks) {
@@ -72,14 +75,14 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 				continue
 			}
 		}
-		all := cut(seg, gops, !t.live)
+		all = cut(all[:0], seg, gops, !t.live)
 		sh := share{seg: seg, broken: prev != nil && !follows(prev, seg)}
 		for j := range all {
 			p := &all[j]
 			switch {
-			case !p.wallEnd.After(from) || !p.wall.Before(to):
+			case p.wallEnd <= lo || p.wall >= hi:
 				continue
-			case !p.wallEnd.After(end):
+			case p.wallEnd <= end:
 				sh.broken = true // recorded twice, listed once
 				continue
 			}
@@ -114,20 +117,15 @@ func follows(a, b *recorder.Segment) bool {
 // ticks is a time in 1/90000 s.
 func ticks(d time.Duration) int64 { return int64(d/time.Microsecond) * 9 / 100 }
 
-// sizeOfPlaylist is about how many bytes the playlist will have.
-func (t *timeline) sizeOfPlaylist() int {
-	n := 1 << 10
-	for i := range t.shares {
-		n += 160 + 88*len(t.shares[i].pieces)
-	}
-	return n
-}
+// playlistBuffer is how much of a playlist is written at once.
+const playlistBuffer = 32 << 10
 
-// appendPlaylist appends the media playlist (RFC 8216 §4.3; the draft of its second
+// write writes the media playlist (RFC 8216 §4.3; the draft of its second
 // edition where that is stricter). EXT-X-MAP comes with every file, since only a look into
 // it would tell whether it is that of the one before; EXT-X-DISCONTINUITY where the
 // pictures do not follow one another.
-func (t *timeline) appendPlaylist(b []byte) []byte {
+func (t *timeline) write(w io.Writer) error {
+	b := make([]byte, 0, 2*playlistBuffer)
 	longest := time.Second
 	for i := range t.shares {
 		for j := range t.shares[i].pieces {
@@ -146,18 +144,26 @@ func (t *timeline) appendPlaylist(b []byte) []byte {
 	b = append(b, '\n')
 	// Where from was not recorded the playlist begins behind it. One that grows is played
 	// from its end unless it says otherwise.
-	if skip := t.from.Sub(t.shares[0].pieces[0].wall); skip > 0 || t.live {
+	if skip := t.from.Sub(time.UnixMilli(t.shares[0].pieces[0].wall)); skip > 0 || t.live {
 		b = append(b, "#EXT-X-START:TIME-OFFSET="...)
 		b = appendSeconds(b, max(0, skip))
 		b = append(b, ",PRECISE=YES\n"...)
 	}
 	for i := range t.shares {
 		b = t.shares[i].append(b)
+		if len(b) < playlistBuffer {
+			continue
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		b = b[:0]
 	}
 	if !t.live {
 		b = append(b, "#EXT-X-ENDLIST\n"...)
 	}
-	return b
+	_, err := w.Write(b)
+	return err
 }
 
 func (sh *share) append(b []byte) []byte {
@@ -168,7 +174,7 @@ func (sh *share) append(b []byte) []byte {
 	b = append(b, `#EXT-X-MAP:URI="`...)
 	b = append(b, name...)
 	b = append(b, "/init.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:"...)
-	b = sh.pieces[0].wall.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = time.UnixMilli(sh.pieces[0].wall).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 	b = append(b, '\n')
 	for i := range sh.pieces {
 		p := &sh.pieces[i]
@@ -191,9 +197,10 @@ func (sh *share) append(b []byte) []byte {
 func appendSeconds(b []byte, d time.Duration) []byte {
 	us := d.Microseconds()
 	b = strconv.AppendInt(b, us/1e6, 10)
-	b = append(b, '.')
-	frac := strconv.AppendInt(nil, 1e6+us%1e6, 10)
-	return append(b, frac[1:]...)
+	at := len(b)
+	b = strconv.AppendInt(b, 1e6+us%1e6, 10)
+	b[at] = '.' // in the place of the 1
+	return b
 }
 
 // rates are the highest and the mean bit rate of the pieces.

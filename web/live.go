@@ -8,14 +8,18 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/xp2p/xp2p/nvr"
 )
 
 const (
 	liveSuffix = ".flv"
 	liveBuffer = 64 << 10
 	// liveWait is how long a request for the stream of a camera that is away waits for
-	// it; then the answer says why there is none.
+	// it; then the answer says why there is none. idleWait is the same for a camera to which
+	// there is no connection since nobody needed one.
 	liveWait = 3 * time.Second
+	idleWait = 15 * time.Second
 )
 
 // getLive gives the stream that is being recorded as FLV, from a key frame on: no
@@ -33,7 +37,11 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.watchers.leave()
-	ctx, cancel := context.WithTimeout(r.Context(), liveWait)
+	wait := liveWait
+	if c, err := s.cfg.Cameras.Camera(name); err == nil && c.State == nvr.StateIdle {
+		wait = idleWait
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	stream, err := s.cfg.Cameras.Watch(ctx, name)
 	if err != nil {
@@ -51,6 +59,9 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "video/x-flv")
 	w.Header().Set("X-Accel-Buffering", "no") // of a proxy
+	if r.Method == http.MethodHead {
+		return
+	}
 	p := newPaced(w)
 	buf := make([]byte, liveBuffer)
 	for {

@@ -59,6 +59,11 @@ func TestLive(t *testing.T) {
 		t.Fatalf("%s %v", res.Status, res.Header)
 	}
 	within(t, "the first picture", func() error { return firstPicture(res.Body) })
+	for _, path := range []string{"/live/gate.flv", "/api/v1/events"} {
+		if res := s.request("HEAD", path, nil, nil); res.StatusCode != 200 {
+			t.Errorf("HEAD %s: %s", path, res.Status)
+		}
+	}
 }
 
 // messages is the payload of a WebSocket's frames.

@@ -25,7 +25,12 @@ type recordings struct {
 	To    time.Time       `json:"to"`
 	Spans []recorder.Span `json:"spans"`
 	Gaps  []recorder.Gap  `json:"gaps"`
+	// Events are what happened at the camera, the last maxEvents of them.
+	Events []recorder.Event `json:"events"`
 }
+
+// maxEvents is how many events a list has at most.
+const maxEvents = 1000
 
 func (s *Server) getRecordings(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.camera(w, r)
@@ -41,6 +46,13 @@ func (s *Server) getRecordings(w http.ResponseWriter, r *http.Request) {
 	if a.Gaps, err = s.cfg.Recordings.Gaps(r.Context(), c.Name, from, to); err != nil {
 		fail(w, err)
 		return
+	}
+	if a.Events, err = s.cfg.Recordings.Events(r.Context(), c.Name, from, to, maxEvents); err != nil {
+		fail(w, err)
+		return
+	}
+	if a.Events == nil {
+		a.Events = []recorder.Event{}
 	}
 	if a.Spans == nil {
 		a.Spans = []recorder.Span{} // [], not null

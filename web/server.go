@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/xp2p/xp2p/session"
 )
 
 // Config is the argument of Start. It is copied.
@@ -67,7 +69,9 @@ type Server struct {
 	once     sync.Once
 }
 
-// Start makes the token if there is none, listens and serves.
+// Start makes the token if there is none, listens and serves. Its errors are
+// *session.Error with the code BadArgument where the configuration is wrong, else
+// LocalServerFailed.
 func Start(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -76,19 +80,10 @@ func Start(cfg Config) (*Server, error) {
 		requests: newLimit(maxRequests), watchers: newLimit(maxWatchers), events: newLimit(maxWatchers)}
 	address, err := listenAddress(cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+		return nil, &session.Error{Op: "web", Code: session.BadArgument, Err: err}
 	}
-	if s.auth, err = openAuth(cfg.State); err != nil {
-		return nil, fmt.Errorf("web: %w", err)
-	}
-	if s.exports, err = openExports(cfg.State, cfg.Cameras); err != nil {
-		return nil, fmt.Errorf("web: %w", err)
-	}
-	if cfg.Pictures != nil {
-		s.thumbs = newThumbnails(cfg.Pictures)
-	}
-	if s.ln, err = net.Listen("tcp", address); err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+	if err := s.open(address); err != nil {
+		return nil, &session.Error{Op: "web", Code: session.LocalServerFailed, Err: err}
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
@@ -105,6 +100,23 @@ func Start(cfg Config) (*Server, error) {
 		}
 	})
 	return s, nil
+}
+
+// open gets what the server needs; where something is missing nothing stays behind.
+func (s *Server) open(address string) (err error) {
+	if s.auth, err = openAuth(s.cfg.State); err != nil {
+		return err
+	}
+	if s.ln, err = net.Listen("tcp", address); err != nil {
+		return err
+	}
+	if s.exports, err = openExports(s.cfg.State, s.cfg.Cameras); err != nil {
+		return errors.Join(err, s.ln.Close())
+	}
+	if s.cfg.Pictures != nil {
+		s.thumbs = newThumbnails(s.cfg.Pictures)
+	}
+	return nil
 }
 
 // listenAddress completes what a configuration says.

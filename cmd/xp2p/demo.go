@@ -126,15 +126,18 @@ func (d *demo) start(ctx context.Context) error {
 		}
 		d.socket = filepath.Join(tmp, "control.sock")
 	}
-	config := fmt.Sprintf("rendezvous: %s\napp: %q\ncontrol: %q\nstorage:\n  - dir: %q\ncameras:\n  - name: %s\n    xp2p-info: %q\n    params: action=live&channel=0&quality=high\n",
+	config := fmt.Sprintf("rendezvous: %s\napp: %q\ncontrol: %q\nweb: 127.0.0.1:0\nstorage:\n  - dir: %q\ncameras:\n  - name: %s\n    xp2p-info: %q\n    params: action=live&channel=0&quality=high\n",
 		url, app, d.socket, d.path("archive"), demoCamera, grant)
 	if err := os.WriteFile(d.path("nvr.yaml"), []byte(config), 0o600); err != nil {
 		return err
 	}
-	if _, err := d.run(ctx, "nvr", "nvr ready ", "nvr", "--config", d.path("nvr.yaml")); err != nil {
+	// It says where its page is once it records and its control socket is there.
+	page, err := d.run(ctx, "nvr", "nvr web ", "nvr", "--config", d.path("nvr.yaml"))
+	if err != nil {
 		return err
 	}
 	fmt.Fprintln(d.out, "  recorder      control socket", d.socket)
+	fmt.Fprintln(d.out, "  page          open this:", page)
 	d.writeEnv(url, app, info)
 	return nil
 }

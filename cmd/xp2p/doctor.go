@@ -69,11 +69,10 @@ type finding struct {
 
 // doctor gathers findings and prints each as it comes.
 type doctor struct {
-	cmd     *cobra.Command
-	o       doctorOptions
-	out     io.Writer
-	found   []finding
-	account account // where accountErr is nil
+	cmd   *cobra.Command
+	o     doctorOptions
+	out   io.Writer
+	found []finding
 }
 
 func (d *doctor) say(f finding) {

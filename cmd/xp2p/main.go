@@ -71,9 +71,9 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 	root.AddCommand(
 		newRendezvousCommand(), newCameraCommand(),
 		newPullCommand(), newCommandCommand(), newTalkCommand(), newDownloadCommand(),
-		newServeCommand(), newDiscoverCommand(), newGrantCommand(),
-		newSourceCommand(), newSwarmCommand(), newDoctorCommand(),
-		newNVRCommand(), newCtlCommand(), newPipelineCommand(),
+		newServeCommand(), newDiscoverCommand(), newGrantCommand(), newDoctorCommand(),
+		newSourceCommand(), newSwarmCommand(),
+		newNVRCommand(), newCtlCommand(), newPipelineCommand(), newVerifyCommand(),
 		newDemoCommand(),
 	)
 	return root

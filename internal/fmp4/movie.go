@@ -126,19 +126,34 @@ const movieTimescale = 1000
 
 // AppendHeader appends ftyp, moov and the head of mdat: the samples' bytes follow.
 func (m *Movie) AppendHeader(dst []byte, h *MovieHeader) ([]byte, error) {
-	// The length of moov does not depend on the places in it, once their size is chosen.
-	probe, err := m.header(h, 0)
+	header, err := m.header(h)
 	if err != nil {
 		return dst, err
 	}
-	header, err := m.header(h, int64(len(probe)))
-	if err != nil {
-		return dst, err
-	}
+	// Places are counted from the first sample until it is known how long moov is.
+	moveChunks(header, uint64(len(header)))
 	return append(dst, header...), nil
 }
 
-func (m *Movie) header(h *MovieHeader, base int64) ([]byte, error) {
+// moveChunks adds by to the places in every stco and co64 of b.
+func moveChunks(b []byte, by uint64) {
+	children(b, func(name string, body []byte) {
+		switch name {
+		case "moov", "trak", "mdia", "minf", "stbl":
+			moveChunks(body, by)
+		case "stco":
+			for p := body[8:]; len(p) >= 4; p = p[4:] {
+				binary.BigEndian.PutUint32(p, binary.BigEndian.Uint32(p)+uint32(by))
+			}
+		case "co64":
+			for p := body[8:]; len(p) >= 8; p = p[8:] {
+				binary.BigEndian.PutUint64(p, binary.BigEndian.Uint64(p)+by)
+			}
+		}
+	})
+}
+
+func (m *Movie) header(h *MovieHeader) ([]byte, error) {
 	var buf bytes.Buffer
 	if err := mp4.NewFtyp("isom", 0x200, []string{"isom", "iso4", "mp41"}).Encode(&buf); err != nil {
 		return nil, err
@@ -158,7 +173,7 @@ func (m *Movie) header(h *MovieHeader, base int64) ([]byte, error) {
 		if len(t.sizes) == 0 {
 			continue
 		}
-		trak, err := t.trak(h, base, wide)
+		trak, err := t.trak(h, wide)
 		if err != nil {
 			return nil, fmt.Errorf("track %d (%s): %w", t.ID, t.Codec, err)
 		}
@@ -176,7 +191,7 @@ func (m *Movie) header(h *MovieHeader, base int64) ([]byte, error) {
 	return append(be32(b, uint32(8+h.Bytes)), "mdat"...), nil
 }
 
-func (t *movieTrack) trak(h *MovieHeader, base int64, wide bool) (*mp4.TrakBox, error) {
+func (t *movieTrack) trak(h *MovieHeader, wide bool) (*mp4.TrakBox, error) {
 	trak, err := newTrak(&t.Track)
 	if err != nil {
 		return nil, err
@@ -210,9 +225,9 @@ func (t *movieTrack) trak(h *MovieHeader, base int64, wide bool) (*mp4.TrakBox, 
 	places, name := be32(make([]byte, 4, 8+8*len(t.chunks)), uint32(len(t.chunks))), "stco"
 	for _, c := range t.chunks {
 		if wide {
-			places = binary.BigEndian.AppendUint64(places, uint64(base+c.at))
+			places = binary.BigEndian.AppendUint64(places, uint64(c.at))
 		} else {
-			places = be32(places, uint32(base+c.at))
+			places = be32(places, uint32(c.at))
 		}
 	}
 	if wide {

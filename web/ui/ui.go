@@ -17,10 +17,16 @@ import (
 //go:embed all:dist
 var dist embed.FS
 
-// Built says whether this program has the page.
-func Built() bool {
-	_, err := fs.Stat(dist, "dist/app/index.html")
-	return err == nil
+// app is the page as it was built; nil: it was not.
+func app(dist fs.FS) fs.FS {
+	a, err := fs.Sub(dist, "dist/app")
+	if err != nil {
+		return nil
+	}
+	if _, err := fs.Stat(a, "index.html"); err != nil {
+		return nil
+	}
+	return a
 }
 
 const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="dark"><title>xp2p</title>
@@ -29,38 +35,28 @@ const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><meta nam
 
 // Handler serves the page. Files with a hash in their name may be kept for ever, the
 // rest not at all.
-func Handler() http.Handler {
-	h := handler()
+func Handler() http.Handler { return handler(app(dist)) }
+
+func handler(app fs.FS) http.Handler {
+	var files http.Handler
+	if app != nil {
+		files = http.FileServerFS(app)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "the page is asked for by GET", http.StatusMethodNotAllowed)
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
-}
-
-func handler() http.Handler {
-	if !Built() {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/" {
-				http.NotFound(w, r)
-				return
-			}
+		case files == nil && r.URL.Path == "/":
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.Write([]byte(notBuilt))
-		})
-	}
-	app, err := fs.Sub(dist, "dist/app")
-	if err != nil {
-		panic(err) // a constant path
-	}
-	files := http.FileServerFS(app)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/assets/") {
-			w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+		case files == nil:
+			http.NotFound(w, r)
+		default:
+			if strings.HasPrefix(r.URL.Path, "/assets/") {
+				w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+			}
+			files.ServeHTTP(w, r)
 		}
-		files.ServeHTTP(w, r)
 	})
 }

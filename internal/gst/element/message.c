@@ -23,6 +23,14 @@ xp2p_post_structure (gpointer element, GstStructure *structure)
 }
 
 void
+xp2p_post_progress (gpointer element, gint type, const gchar *code,
+    const gchar *text)
+{
+  gst_element_post_message (element,
+      gst_message_new_progress (GST_OBJECT (element), type, code, text));
+}
+
+void
 xp2p_structure_set_string (GstStructure *s, const gchar *field, const gchar *value)
 {
   gst_structure_set (s, field, G_TYPE_STRING, value, NULL);

@@ -12,6 +12,8 @@ void xp2p_post_error (gpointer element, gint resource_error, gboolean has_code,
     gint code, const gchar *function, const gchar *text, const gchar *debug);
 
 /* Posts structure, which it takes. */
+void xp2p_post_progress (gpointer element, gint type, const gchar *code,
+    const gchar *text);
 void xp2p_post_structure (gpointer element, GstStructure *structure);
 
 void xp2p_structure_set_string (GstStructure *s, const gchar *field, const gchar *value);

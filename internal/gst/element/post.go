@@ -45,6 +45,25 @@ func PostError(element unsafe.Pointer, function string, p Problem) {
 	C.xp2p_post_error(C.gpointer(element), C.gint(p.Kind), has, C.gint(p.Code), f, text, debug)
 }
 
+// Progress is how far something is (GstProgressType).
+type Progress int
+
+const (
+	ProgressStart    Progress = C.GST_PROGRESS_TYPE_START
+	ProgressContinue Progress = C.GST_PROGRESS_TYPE_CONTINUE
+	ProgressComplete Progress = C.GST_PROGRESS_TYPE_COMPLETE
+	ProgressError    Progress = C.GST_PROGRESS_TYPE_ERROR
+)
+
+// PostProgress tells the application how far something is: code is its name for
+// programs, text that for people.
+func PostProgress(element unsafe.Pointer, p Progress, code, text string) {
+	c, t := cString(code), cString(text)
+	defer C.free(unsafe.Pointer(c))
+	defer C.free(unsafe.Pointer(t))
+	C.xp2p_post_progress(C.gpointer(element), C.gint(p), c, t)
+}
+
 // PostStructure tells the application something in an element message, and takes s.
 func PostStructure(element unsafe.Pointer, s Structure) {
 	C.xp2p_post_structure(C.gpointer(element), s.c)

@@ -4,6 +4,7 @@ package target
 
 import (
 	"errors"
+	"net/url"
 
 	"github.com/xp2p/xp2p/session"
 )
@@ -38,6 +39,19 @@ type Target struct {
 	Rendezvous      string
 	App             string
 	Params          string
+}
+
+// Name is what a person knows the target by; nothing in it is secret.
+func (t *Target) Name() string {
+	switch {
+	case t.HTTP != "":
+		if u, err := url.Parse(t.HTTP); err == nil {
+			return u.Host
+		}
+	case t.Product != "":
+		return t.Product + "/" + t.Device
+	}
+	return "the camera"
 }
 
 // Resolve puts together what properties, URI and environment say. Its errors

@@ -5,7 +5,8 @@
 export interface Camera {
   name: string;
   source: string;
-  state: "connecting" | "live" | "waiting" | "stopped";
+  state: "connecting" | "live" | "waiting" | "idle" | "stopped";
+  recording: string;
   since: string;
   path?: string;
   bitrate: number;
@@ -39,9 +40,15 @@ export interface Gap extends Span {
   open: boolean;
 }
 
+/** Happening is an event of a camera. */
+export interface Happening extends Span {
+  kind: string;
+}
+
 export interface Recordings {
   spans: Span[];
   gaps: Gap[];
+  events: Happening[];
 }
 
 export interface Export {
@@ -90,13 +97,18 @@ export const camera = (name: string) => call<Camera>(at(name));
 export const system = () => call<System>("/api/v1/system");
 
 export async function recordings(name: string, from: number, to: number, signal?: AbortSignal): Promise<Recordings> {
-  const r = await call<{ spans: { from: string; to: string }[]; gaps: { from: string; to?: string; cause: string }[] }>(
+  const r = await call<{
+    spans: { from: string; to: string }[];
+    gaps: { from: string; to?: string; cause: string }[];
+    events: { from: string; to: string; kind: string }[];
+  }>(
     `${at(name)}/recordings?from=${seconds(from)}&to=${seconds(to)}`,
     { signal },
   );
   return {
     spans: r.spans.map((s) => ({ from: Date.parse(s.from), to: Date.parse(s.to) })),
     gaps: r.gaps.map((g) => ({ from: Date.parse(g.from), to: g.to ? Date.parse(g.to) : to, cause: g.cause, open: !g.to })),
+    events: r.events.map((e) => ({ from: Date.parse(e.from), to: Date.parse(e.to), kind: e.kind })),
   };
 }
 
@@ -109,7 +121,7 @@ export async function calendar(name: string, month: string): Promise<number[]> {
 export const thumbnail = (name: string, ms: number) => `${at(name)}/thumbnail?time=${seconds(ms)}&width=240`;
 
 export const startExport = (name: string, from: number, to: number) =>
-  call<Export>("/api/v1/exports", { method: "POST", body: JSON.stringify({ camera: name, from: from / 1000, to: to / 1000 }) });
+  call<Export>("/api/v1/exports", { method: "POST", body: JSON.stringify({ camera: name, from: from / 1000, to: to / 1000, exact: true }) });
 export const getExport = (id: string) => call<Export>(`/api/v1/exports/${id}`);
 export const dropExport = (id: string) => call<void>(`/api/v1/exports/${id}`, { method: "DELETE" });
 export const exportFile = (id: string, file: string) => `/api/v1/exports/${id}/files/${encodeURIComponent(file)}`;
@@ -144,6 +156,12 @@ export function awaySince(c: Camera): number {
   return c.gap ? Date.parse(c.gap.from) : Date.parse(c.since);
 }
 
+/** stateNames are the states in a word. */
+export const stateNames = { live: "Online", connecting: "Connecting", waiting: "Away", idle: "Idle", stopped: "Stopped" };
+
+/** reasons are those for which a camera is recorded only now and then. */
+export const reasons: Record<string, string> = { "": "not recorded now", schedule: "recorded by schedule", event: "recorded for an event", request: "recorded on request" };
+
 /** why says in words what a camera's state is, and why. */
 export function why(c: Camera): string {
   switch (c.state) {
@@ -153,6 +171,8 @@ export function why(c: Camera): string {
       return c.error ? `connecting again; the last attempt ended: ${c.error}` : "connecting";
     case "waiting":
       return c.error ?? "away";
+    case "idle":
+      return "not connected, since it is not recorded now: it is when you watch";
     default:
       return "the recorder stops";
   }

@@ -79,7 +79,7 @@ export class CameraView implements View {
         zoom("Zoom in", "+", () => this.timeline.zoom(0.5)),
       ),
       this.timeline.root,
-      h("ul", { class: "legend", "aria-hidden": "true" }, h("li", { class: "rec" }, "recorded"), h("li", { class: "miss" }, "missing, with its cause"), h("li", { class: "off" }, "not wanted, or the recorder was off"), h("li", { class: "now" }, "now")),
+      h("ul", { class: "legend", "aria-hidden": "true" }, h("li", { class: "rec" }, "recorded"), h("li", { class: "miss" }, "missing, with its cause"), h("li", { class: "off" }, "not wanted, or the recorder was off"), h("li", { class: "event" }, "event"), h("li", { class: "now" }, "now")),
       this.exports.root,
     );
     this.video.addEventListener("pause", () => this.showPlaying());
@@ -104,9 +104,9 @@ export class CameraView implements View {
     const back = this.camera?.state !== "live" && c.state === "live";
     this.camera = c;
     this.root.dataset.state = c.state;
-    setText(this.state, { live: "Online", connecting: "Connecting", waiting: "Away", stopped: "Stopped" }[c.state]);
+    setText(this.state, api.stateNames[c.state]);
     const since = api.awaySince(c);
-    setText(this.detail, c.state === "live" ? `${c.tracks ?? ""} ${rate(c.bitrate)}${c.path ? `, ${c.path}` : ""}` : `since ${moment(since)} (${span(Date.now() - since)})`);
+    setText(this.detail, c.state === "live" ? `${c.tracks ?? ""} ${rate(c.bitrate)}${c.path ? `, ${c.path}` : ""}${api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : ""}` : `since ${moment(since)} (${span(Date.now() - since)})`);
     if (first && !this.playback) this.goLive();
     else if (back) this.live?.now();
     this.explain();

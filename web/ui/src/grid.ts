@@ -39,9 +39,10 @@ class Tile {
     const back = this.camera.state !== "live" && c.state === "live";
     this.camera = c;
     this.root.dataset.state = c.state;
-    setText(this.badge, { live: "Online", connecting: "Connecting", waiting: "Away", stopped: "Stopped" }[c.state]);
+    setText(this.badge, api.stateNames[c.state]);
     const away = c.state !== "live";
-    setText(this.detail, away ? `since ${moment(api.awaySince(c))}, ${span(Date.now() - api.awaySince(c))}` : `${rate(c.bitrate)}${c.path === "relay" ? ", by relay" : ""}`);
+    const reason = api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : "";
+    setText(this.detail, away ? `since ${moment(api.awaySince(c))}, ${span(Date.now() - api.awaySince(c))}` : `${rate(c.bitrate)}${c.path === "relay" ? ", by relay" : ""}${reason}`);
     setText(this.note, c.recorded.error ? `Not recorded: ${c.recorded.error}` : away ? api.why(c) : "");
     if (back) this.live?.now();
     if (this.state !== c.state) {

@@ -52,16 +52,10 @@ export class Live {
       },
     );
     this.player = p;
-    p.on(mpegts.Events.ERROR, (kind: string, detail: string) => {
-      if (detail === mpegts.ErrorDetails.MEDIA_CODEC_UNSUPPORTED && this.sound) {
-        this.sound = false;
-        this.again(0);
-        return;
-      }
-      this.say(kind === mpegts.ErrorTypes.MEDIA_ERROR ? "this browser cannot decode the camera's pictures" : "");
-      this.again();
-    });
-    p.on(mpegts.Events.LOADING_COMPLETE, () => this.again());
+    // A player must not be destroyed while it calls.
+    const later = (f: () => void) => window.setTimeout(() => this.player === p && f());
+    p.on(mpegts.Events.ERROR, (kind: string, detail: string) => later(() => this.onError(kind, detail)));
+    p.on(mpegts.Events.LOADING_COMPLETE, () => later(() => this.again()));
     p.on(mpegts.Events.MEDIA_INFO, () => {
       this.wait = retryFirst;
       this.say("");
@@ -69,6 +63,19 @@ export class Live {
     p.attachMediaElement(this.video);
     p.load();
     Promise.resolve(p.play()).catch(() => undefined); // ended before it began: ERROR says so
+  }
+
+  private onError(kind: string, detail: string) {
+    const codec = detail === mpegts.ErrorDetails.MEDIA_CODEC_UNSUPPORTED;
+    if (codec && this.sound) {
+      this.sound = false;
+      this.again(0);
+      return;
+    }
+    const media = kind === mpegts.ErrorTypes.MEDIA_ERROR;
+    this.say(media ? "this browser cannot decode the camera's pictures" : "");
+    if (media) this.wait = retryMost; // it hardly learns to
+    this.again();
   }
 
   private again(after = this.wait) {

@@ -9,6 +9,10 @@ const stretch = 2 * 3600e3;
 /** Behind this age a playlist has an end; younger ones grow while the camera is recorded. */
 const settled = 30e3;
 
+/** How much is listed at once, and how far in all, when the next recording is looked for. */
+const month = 31 * 86400e3;
+const lookAhead = 24 * month;
+
 /** Playback plays a camera's recordings from any instant on, across gaps. */
 export class Playback {
   private hls: Hls | null = null;
@@ -51,7 +55,9 @@ export class Playback {
       const date = f[i].programDateTime;
       if (f[i].start <= t + 0.01 && date != null) return date + (t - f[i].start) * 1000;
     }
-    return this.wanted;
+    // Safari says when the playlist that it plays by itself begins; gaps in it are not in that.
+    const start = (this.video as { getStartDate?: () => Date }).getStartDate?.().getTime();
+    return start ? start + t * 1000 : this.wanted;
   }
 
   /** seek goes to an instant; where nothing was recorded then, to what comes next. */
@@ -120,10 +126,7 @@ export class Playback {
   /** skip goes on behind a stretch in which nothing was recorded. */
   private async skip() {
     const from = this.from;
-    const next = await api
-      .recordings(this.name, from, Math.min(from + 31 * 86400e3, Date.now() + 60e3))
-      .then((r) => r.spans.find((s) => s.to > from + 1000))
-      .catch(() => undefined);
+    const next = await this.next(from).catch(() => undefined);
     if (this.from !== from) return;
     if (next && next.from > from) {
       this.wanted = next.from;
@@ -133,8 +136,18 @@ export class Playback {
       this.hls = null;
       this.video.removeAttribute("src");
       this.video.load();
-      this.say("nothing is recorded from here on");
+      this.say(from + lookAhead < Date.now() ? "nothing was recorded in the two years from here on" : "nothing is recorded from here on");
     }
+  }
+
+  /** next is the first stretch of recordings that ends behind an instant, within two years of it. */
+  private async next(at: number): Promise<api.Span | undefined> {
+    for (let from = at; from < Date.now() && from < at + lookAhead; from += month) {
+      const r = await api.recordings(this.name, from, from + month);
+      const s = r.spans.find((s) => s.to > at + 1000);
+      if (s) return s;
+    }
+    return undefined;
   }
 
   close() {

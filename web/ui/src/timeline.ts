@@ -25,6 +25,7 @@ const colours = {
   markEdge: "#ffd166",
   head: "#ffffff",
   now: "#3fb950",
+  event: "#ffd166",
 };
 
 export interface TimelineHooks {
@@ -44,11 +45,12 @@ export class Timeline {
   private tipPicture: HTMLImageElement | null = null;
   private from = 0;
   private to = 0;
-  private data: api.Recordings = { spans: [], gaps: [] };
+  private data: api.Recordings = { spans: [], gaps: [], events: [] };
   private loaded = { from: 0, to: 0, at: 0 };
   private loading: AbortController | null = null;
   private loadTimer = 0;
   private pictureTimer = 0;
+  private pictureWanted = false;
   private drawn = 0;
   private pointers = new Map<number, { x: number; y: number }>();
   private drag: "" | "seek" | "move" | "pinch" = "";
@@ -65,7 +67,7 @@ export class Timeline {
   ) {
     if (thumbnails) {
       this.tipPicture = h("img", { alt: "", width: 240, height: 135, hidden: true });
-      this.tipPicture.onload = () => (this.tipPicture!.hidden = false);
+      this.tipPicture.onload = () => (this.tipPicture!.hidden = !this.pictureWanted);
       this.tipPicture.onerror = () => (this.tipPicture!.hidden = true);
       this.tip.append(this.tipPicture);
     }
@@ -219,6 +221,8 @@ export class Timeline {
     g.fillStyle = colours.span;
     for (const s of this.data.spans) this.block(g, s, axisHeight + 4, barHeight - 8);
     for (const gap of this.data.gaps) this.paintGap(g, gap);
+    g.fillStyle = colours.event;
+    for (const e of this.data.events) this.block(g, { from: e.from, to: Math.max(e.to, e.from + (3 * (this.to - this.from)) / w) }, axisHeight + barHeight - 9, 5);
     this.paintMarks(g);
     const now = Date.now();
     if (this.inView(now)) this.line(g, now, colours.now, 1);
@@ -374,13 +378,17 @@ export class Timeline {
     if (gap) what = `: not recorded${gap.open ? "" : length}, ${api.causes[gap.cause] ?? gap.cause}`;
     else if (at > Date.now()) what = ": in the future";
     else if (!this.recordedAt(at)) what = ": nothing recorded";
+    const near = (3 * (this.to - this.from)) / this.width();
+    const kinds = new Set(this.data.events.filter((e) => e.from - near <= at && at <= Math.max(e.to, e.from) + near).map((e) => e.kind));
+    if (kinds.size) what += `. ${[...kinds].join(", ")}`;
     setText(this.tipText, moment(at) + what);
     this.tip.hidden = false;
     const half = this.tip.offsetWidth / 2;
     this.tip.style.left = `${Math.min(Math.max(x, half), Math.max(this.width() - half, half))}px`;
     if (!this.tipPicture) return;
     window.clearTimeout(this.pictureTimer);
-    if (!this.recordedAt(at)) {
+    this.pictureWanted = this.recordedAt(at);
+    if (!this.pictureWanted) {
       this.tipPicture.hidden = true;
       return;
     }
@@ -390,6 +398,7 @@ export class Timeline {
   private hideTip() {
     window.clearTimeout(this.pictureTimer);
     this.tip.hidden = true;
+    this.pictureWanted = false;
     if (this.tipPicture) this.tipPicture.hidden = true;
   }
 
