@@ -289,8 +289,18 @@ func TestRing(t *testing.T) {
 	if key(2) != turned.Newest() {
 		t.Error("the second key is another")
 	}
+	for range 2 * maxKeys { // the first keys are not given out any more
+		if _, err := s.Rotate(t.Context(), rec.Code); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newest := uint32(2 + 2*maxKeys)
+	key(newest)
+	if _, ok := ring.Key(2); !ok || ring.Passed(2) || !ring.Passed(3) || ring.Passed(newest+1) {
+		t.Error("the ring does not know which keys come and which do not")
+	}
 	expired.Store(true)
-	ring.Key(3)
+	ring.Key(newest + 1)
 	<-done // it ends by itself
 	if _, err := ring.Changed(); !errors.Is(err, ErrNoCode) {
 		t.Errorf("the ring ended with %v", err)

@@ -18,6 +18,8 @@ const (
 	ringTimeout  = 5 * time.Second
 	ringRetryMin = time.Second
 	ringRetryMax = 30 * time.Second
+	// maxOld is how many keys older than the newest a viewer keeps.
+	maxOld = 8
 )
 
 // Ring is a viewer's keys of one stream, kept up to date.
@@ -29,6 +31,7 @@ type Ring struct {
 
 	mu      sync.Mutex
 	keys    map[uint32]chunk.StreamKey
+	newest  uint32
 	err     error         // of the last attempt
 	changed chan struct{} // closed at the next change
 }
@@ -67,6 +70,15 @@ func (r *Ring) Changed() (<-chan struct{}, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.changed, r.err
+}
+
+// Passed says that a key is not here and will not come: the service has given newer ones
+// without it.
+func (r *Ring) Passed(id uint32) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.keys[id]
+	return !ok && id < r.newest
 }
 
 // Filled says whether the service has answered with keys.
@@ -124,9 +136,17 @@ func (r *Ring) set(a Answer, err error) {
 	defer r.mu.Unlock()
 	r.err = err
 	if err == nil {
-		r.keys = map[uint32]chunk.StreamKey{}
+		if r.keys == nil {
+			r.keys = map[uint32]chunk.StreamKey{}
+		}
 		for _, k := range a.Keys {
 			r.keys[k.ID] = k
+			r.newest = max(r.newest, k.ID)
+		}
+		for id := range r.keys {
+			if id != 0 && id+maxOld < r.newest {
+				delete(r.keys, id)
+			}
 		}
 	}
 	close(r.changed)

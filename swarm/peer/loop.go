@@ -264,6 +264,11 @@ func (p *Peer) assemble() {
 		b, err := p.asm.Append(nil, c, e)
 		switch {
 		case errors.Is(err, chunk.ErrNoKey):
+			if p.ring.Passed(c.KeyID) { // it comes too late: the stream goes on at a key frame
+				p.waiting = p.waiting[1:]
+				p.asm.Break()
+				continue
+			}
 			if _, lost := p.ring.Changed(); errors.Is(lost, keys.ErrNoCode) {
 				p.fail(fmt.Errorf("%w: %w", ErrSealed, lost))
 			}

@@ -63,7 +63,7 @@ func newWorld(t testing.TB, change func(*source.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := source.Config{Key: testKey, Streams: []source.Stream{{Path: path, Origin: open}}}
+	cfg := source.Config{Key: testKey, Streams: []source.Stream{{Path: path, Origin: open}}, Patience: time.Minute}
 	if change != nil {
 		change(&cfg)
 	}
