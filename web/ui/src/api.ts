@@ -45,10 +45,16 @@ export interface Happening extends Span {
   kind: string;
 }
 
+/** Lock is a stretch that no limit removes. */
+export interface Lock extends Span {
+  note: string;
+}
+
 export interface Recordings {
   spans: Span[];
   gaps: Gap[];
   events: Happening[];
+  locks: Lock[];
 }
 
 export interface Export {
@@ -97,6 +103,8 @@ export const camera = (name: string) => call<Camera>(at(name));
 export const system = () => call<System>("/api/v1/system");
 
 export async function recordings(name: string, from: number, to: number, signal?: AbortSignal): Promise<Recordings> {
+  const kept = call<{ from: string; to: string; note?: string }[]>(`${at(name)}/locks`, { signal });
+  kept.catch(() => undefined); // awaited below, if the other request did not fail first
   const r = await call<{
     spans: { from: string; to: string }[];
     gaps: { from: string; to?: string; cause: string }[];
@@ -109,6 +117,7 @@ export async function recordings(name: string, from: number, to: number, signal?
     spans: r.spans.map((s) => ({ from: Date.parse(s.from), to: Date.parse(s.to) })),
     gaps: r.gaps.map((g) => ({ from: Date.parse(g.from), to: g.to ? Date.parse(g.to) : to, cause: g.cause, open: !g.to })),
     events: r.events.map((e) => ({ from: Date.parse(e.from), to: Date.parse(e.to), kind: e.kind })),
+    locks: (await kept).map((l) => ({ from: Date.parse(l.from), to: Date.parse(l.to), note: l.note ?? "" })),
   };
 }
 

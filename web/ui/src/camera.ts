@@ -79,7 +79,7 @@ export class CameraView implements View {
         zoom("Zoom in", "+", () => this.timeline.zoom(0.5)),
       ),
       this.timeline.root,
-      h("ul", { class: "legend", "aria-hidden": "true" }, h("li", { class: "rec" }, "recorded"), h("li", { class: "miss" }, "missing, with its cause"), h("li", { class: "off" }, "not wanted, or the recorder was off"), h("li", { class: "event" }, "event"), h("li", { class: "now" }, "now")),
+      h("ul", { class: "legend", "aria-hidden": "true" }, h("li", { class: "rec" }, "recorded"), h("li", { class: "miss" }, "missing, with its cause"), h("li", { class: "off" }, "not wanted, or the recorder was off"), h("li", { class: "event" }, "event"), h("li", { class: "lock" }, "kept"), h("li", { class: "now" }, "now")),
       this.exports.root,
     );
     this.video.addEventListener("pause", () => this.showPlaying());

@@ -26,6 +26,7 @@ const colours = {
   head: "#ffffff",
   now: "#3fb950",
   event: "#ffd166",
+  lock: "#c9a6ff",
 };
 
 export interface TimelineHooks {
@@ -45,7 +46,7 @@ export class Timeline {
   private tipPicture: HTMLImageElement | null = null;
   private from = 0;
   private to = 0;
-  private data: api.Recordings = { spans: [], gaps: [], events: [] };
+  private data: api.Recordings = { spans: [], gaps: [], events: [], locks: [] };
   private loaded = { from: 0, to: 0, at: 0 };
   private loading: AbortController | null = null;
   private loadTimer = 0;
@@ -223,6 +224,8 @@ export class Timeline {
     for (const gap of this.data.gaps) this.paintGap(g, gap);
     g.fillStyle = colours.event;
     for (const e of this.data.events) this.block(g, { from: e.from, to: Math.max(e.to, e.from + (3 * (this.to - this.from)) / w) }, axisHeight + barHeight - 9, 5);
+    g.fillStyle = colours.lock;
+    for (const l of this.data.locks) this.block(g, l, axisHeight, 3);
     this.paintMarks(g);
     const now = Date.now();
     if (this.inView(now)) this.line(g, now, colours.now, 1);
@@ -381,6 +384,8 @@ export class Timeline {
     const near = (3 * (this.to - this.from)) / this.width();
     const kinds = new Set(this.data.events.filter((e) => e.from - near <= at && at <= Math.max(e.to, e.from) + near).map((e) => e.kind));
     if (kinds.size) what += `. ${[...kinds].join(", ")}`;
+    const lock = this.data.locks.find((l) => l.from <= at && at < l.to);
+    if (lock) what += `. Kept${lock.note ? `: ${lock.note}` : ""}`;
     setText(this.tipText, moment(at) + what);
     this.tip.hidden = false;
     const half = this.tip.offsetWidth / 2;

@@ -130,6 +130,16 @@ async function steps(page, context, shot) {
   await page.mouse.move(box.x + (((from + to) / 2 - low) / (high - low)) * box.width, box.y + box.height - 20);
   await page.waitForFunction(() => /not recorded for [0-9]+ s, the /.test(document.querySelector(".tip").textContent));
   await shot("gap");
+
+  // What is kept says so, and why. The timeline asks anew every few seconds.
+  const lock = await page.request.post(new URL(`/api/v1/cameras/${want.play}/locks`, want.url).href, { data: { from: (from - 5000) / 1000, to: from / 1000, note: "evidence" } });
+  assert.equal(lock.status(), 201, await lock.text());
+  const late = Date.now() + patience;
+  for (let i = 0; !/Kept: evidence/.test(await page.textContent(".tip")); i++) {
+    assert.ok(Date.now() < late, `the timeline does not say that it is kept: ${await page.textContent(".tip")}`);
+    await page.mouse.move(box.x + x + (i % 2), box.y + box.height - 20);
+    await page.waitForTimeout(300);
+  }
   if (want.thumbnails) {
     await page.mouse.move(box.x + x, box.y + box.height - 20);
     await page.waitForFunction(() => document.querySelector(".tip img:not([hidden])")?.naturalWidth > 0);
