@@ -78,6 +78,7 @@ func TestPolluters(t *testing.T) {
 			var good []*viewer
 			for i := range 2 {
 				good = append(good, w.view(fmt.Sprint(i), func(c *Config) {
+					c.NoUpload = true // so that they have nobody but the polluter to take from
 					c.OnEvent = func(e Event) {
 						mu.Lock()
 						defer mu.Unlock()
@@ -104,6 +105,7 @@ func TestPolluters(t *testing.T) {
 			if len(events) != 2 || events[0].Peer != bad.ID().String() || events[0].Reason == "" {
 				t.Errorf("events %+v", events)
 			}
+			w.view("witness", func(*Config) {}) // there is somebody of whom a newcomer is told
 			eventually(t, "nobody is told of the polluter", func() bool { return !hasMember(w, bad) })
 		})
 	}
