@@ -52,7 +52,7 @@ func (c *clocked) read(r io.Reader) {
 // for the viewers to join and 15 s. Added lag is the time from when a plain player at the
 // source has a tag to when a viewer has it.
 //
-//	go test -run XXX -bench Swarm -benchtime 1x ./swarm/peer
+//	go test -run '^$' -bench Swarm -benchtime 1x ./swarm/peer
 func BenchmarkSwarm(b *testing.B) {
 	seconds := 40
 	if s, err := strconv.Atoi(os.Getenv("SWARM_BENCH_SECONDS")); err == nil {

@@ -55,7 +55,6 @@ type peerResult struct {
 	late     uint64
 	counting bool
 	lastSeq  uint64
-	stalled  time.Duration
 }
 
 // histogram of lags, by millisecond up to ten seconds.

@@ -83,7 +83,6 @@ type viewer struct {
 	epoch uint64 // first sequence that it was told of
 
 	joined  time.Duration
-	lastDTS uint32 // of what was delivered last
 	playing bool
 	dueAt   time.Duration // when the next chunk is missed by a player
 	result  peerResult
