@@ -15,6 +15,7 @@ import (
 	"github.com/creachadair/jrpc2"
 	"github.com/creachadair/jrpc2/handler"
 	"github.com/xp2p/xp2p/internal/version"
+	"github.com/xp2p/xp2p/nvr/hooks"
 	"github.com/xp2p/xp2p/recorder"
 	"github.com/xp2p/xp2p/session"
 )
@@ -37,6 +38,9 @@ func (s *Server) methods(c *conn) handler.Map {
 	s.addCameraMethods(m)
 	s.addRecordMethods(m)
 	m["talk.play"] = method(s.talkPlay)
+	if s.cfg.Hooks != nil {
+		m["hook.list"] = method(func(context.Context, none) ([]hooks.Status, error) { return s.cfg.Hooks(), nil })
+	}
 	if s.cfg.Reload != nil {
 		m["config.reload"] = method(s.configReload)
 	}

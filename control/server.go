@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/creachadair/jrpc2"
+	"github.com/xp2p/xp2p/nvr/hooks"
 )
 
 // Config is the argument of Listen.
@@ -24,6 +25,7 @@ type Config struct {
 	Cameras    Cameras
 	Recordings Recordings
 	Pipelines  Pipelines                               // nil: there are no such methods
+	Hooks      func() []hooks.Status                   // nil: there is no such method
 	Dir        string                                  // relative paths of cameras that are added are under it
 	Reload     func(context.Context) (Reloaded, error) // reads the configuration again; nil: there is no such method
 	Logger     *slog.Logger                            // nil: discarded

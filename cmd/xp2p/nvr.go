@@ -95,7 +95,7 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	defer set.Close()
 	re := &reloader{file: file, nvr: n, set: set, log: log, cfg: cfg, jobs: jobs}
 	s, err := control.Listen(control.Config{Path: controlPath(cfg), Cameras: n, Recordings: n.Archive(), Pipelines: set,
-		Dir: filepath.Dir(file), Reload: re.reload, Logger: log})
+		Dir: filepath.Dir(file), Hooks: hooked.Status, Reload: re.reload, Logger: log})
 	if err != nil {
 		return err
 	}
