@@ -41,15 +41,18 @@ type Store struct {
 	client *minio.Client
 	bucket string
 	prefix string
+	rate   int64         // Config's
+	stall  time.Duration // stallTimeout, but in tests
 	http   *http.Transport
 }
 
 const (
 	// quickTimeout bounds requests that carry little.
 	quickTimeout = 30 * time.Second
-	// stallTimeout bounds the wait for the head of an answer; what a store sends or takes
-	// slowly has as long as it moves.
+	// stallTimeout bounds the wait for an answer. Sending a file has as much time more as
+	// it would take at slowest bytes per second, or at an eighth of the rate if there is one.
 	stallTimeout = time.Minute
+	slowest      = 16 << 10
 	// sumHeader is the metadata with a file's SHA-256, for whoever looks into the bucket.
 	sumHeader = "Xp2p-Sha256"
 )
@@ -75,7 +78,7 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
 	}
-	return &Store{client: c, bucket: cfg.Bucket, prefix: strings.TrimSuffix(cfg.Prefix, "/"), http: t}, nil
+	return &Store{client: c, bucket: cfg.Bucket, prefix: strings.TrimSuffix(cfg.Prefix, "/"), rate: cfg.Rate, stall: stallTimeout, http: t}, nil
 }
 
 // Close closes idle connections.
@@ -93,15 +96,17 @@ func (s *Store) Put(ctx context.Context, key string, file io.ReaderAt, size int6
 	if _, err := io.Copy(sum, io.NewSectionReader(file, 0, size)); err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	_, err := s.client.PutObject(ctx, s.bucket, s.key(key), io.NewSectionReader(file, 0, size), size, minio.PutObjectOptions{
+	sending, cancel := context.WithTimeout(ctx, s.putTimeout(size))
+	defer cancel()
+	_, err := s.client.PutObject(sending, s.bucket, s.key(key), io.NewSectionReader(file, 0, size), size, minio.PutObjectOptions{
 		ContentType: "video/mp4", SendContentMd5: true, DisableMultipart: true,
 		UserMetadata: map[string]string{sumHeader: hex.EncodeToString(sum.Sum(nil))},
 	})
 	if err != nil {
 		return s.failed("put", err)
 	}
-	quick, cancel := context.WithTimeout(ctx, quickTimeout)
-	defer cancel()
+	quick, cancelQuick := context.WithTimeout(ctx, quickTimeout)
+	defer cancelQuick()
 	st, err := s.client.StatObject(quick, s.bucket, s.key(key), minio.StatObjectOptions{})
 	if err != nil {
 		return s.failed("look at what was put", err)
@@ -110,6 +115,14 @@ func (s *Store) Put(ctx context.Context, key string, file io.ReaderAt, size int6
 		return fmt.Errorf("object store %s: it has %d bytes of %d", s.bucket, st.Size, size)
 	}
 	return nil
+}
+
+func (s *Store) putTimeout(size int64) time.Duration {
+	least := int64(slowest)
+	if s.rate > 0 {
+		least = max(1, min(least, s.rate/8))
+	}
+	return s.stall + time.Duration(size/least)*time.Second
 }
 
 // Open implements recorder.RemoteStore.
@@ -194,7 +207,7 @@ func (o *object) ReadAt(b []byte, off int64) (int, error) {
 		return 0, o.s.failed("read", err)
 	}
 	defer body.Close()
-	stop := time.AfterFunc(stallTimeout, o.cancel)
+	stop := time.AfterFunc(o.s.stall, o.cancel)
 	defer stop.Stop()
 	got, err := io.ReadFull(body, b[:n])
 	if err != nil {

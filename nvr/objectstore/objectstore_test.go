@@ -167,6 +167,21 @@ func TestStoreFails(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("it takes nothing and says nothing", func(t *testing.T) {
+		over := make(chan struct{})
+		srv := server(t, func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPut {
+				<-over
+			}
+			return r.Method == http.MethodPut
+		})
+		defer close(over)
+		s := store(t, srv.URL, nil)
+		s.stall = 50 * time.Millisecond
+		if err := put(s); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("closed while it reads", func(t *testing.T) {
 		reading := make(chan struct{})
 		srv := server(t, func(_ http.ResponseWriter, r *http.Request) bool {
