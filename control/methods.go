@@ -220,7 +220,7 @@ func (s *Server) recordList(ctx context.Context, p listParams) (RecordList, erro
 		r.Gaps = []recorder.Gap{} // [], not null
 	}
 	for _, seg := range segments {
-		r.Segments = append(r.Segments, ListedSegment{seg, seg.Duration.Seconds(), len(seg.GOPs)})
+		r.Segments = append(r.Segments, ListedSegment{seg, seg.Duration.Seconds(), seg.KeyPictures()})
 	}
 	return r, nil
 }

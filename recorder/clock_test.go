@@ -87,7 +87,7 @@ func TestDriftForADay(t *testing.T) {
 				if s.Run != segs[0].Run {
 					t.Fatalf("a new run at %v", s.Start)
 				}
-				for _, g := range s.GOPs {
+				for _, g := range s.GOPs() {
 					if i == len(seen) {
 						t.Fatal("more pictures than were sent")
 					}
@@ -140,7 +140,7 @@ func TestHostClockIsSet(t *testing.T) {
 			var last int64
 			for _, s := range list(t, a, "cam") {
 				last = max(last, s.Run)
-				for _, g := range s.GOPs {
+				for _, g := range s.GOPs() {
 					byRun[s.Run] = append(byRun[s.Run], g.Wall)
 				}
 			}

@@ -145,7 +145,7 @@ func (x *planner) startOf(seg *Segment) time.Time {
 		from = x.lastEnd // what is recorded twice is exported once
 	}
 	var start time.Time
-	for _, g := range seg.GOPs {
+	for _, g := range seg.GOPs() {
 		if g.Wall.After(from) {
 			if start.IsZero() && from.After(seg.Start) {
 				start = g.Wall
@@ -155,7 +155,7 @@ func (x *planner) startOf(seg *Segment) time.Time {
 		start = g.Wall
 	}
 	if x.lastEnd.After(x.From) && start.Before(x.lastEnd) && !start.IsZero() && x.lastEnd.Sub(start) > time.Millisecond {
-		for _, g := range seg.GOPs { // the GOP around lastEnd was written already
+		for _, g := range seg.GOPs() { // the GOP around lastEnd was written already
 			if !g.Wall.Before(x.lastEnd.Add(-time.Millisecond)) {
 				return g.Wall
 			}

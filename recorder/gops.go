@@ -52,13 +52,7 @@ func decodeGOPs(b []byte, start time.Time) ([]GOP, error) {
 	if len(b) == 0 || b[0] != gopVersion {
 		return nil, errGOPs
 	}
-	numbers := 0
-	for _, c := range b[1:] {
-		if c < 0x80 { // the last byte of a varint
-			numbers++
-		}
-	}
-	gops := make([]GOP, 0, numbers/5)
+	gops := make([]GOP, 0, countGOPs(b))
 	var part, media int64
 	wall := start.UnixMilli()
 	for b = b[1:]; len(b) > 0; {
@@ -75,6 +69,20 @@ func decodeGOPs(b []byte, start time.Time) ([]GOP, error) {
 			Wall: time.UnixMilli(wall), Late: time.Duration(v[4]) * time.Millisecond})
 	}
 	return gops, nil
+}
+
+// countGOPs is the length of what decodeGOPs gives of a table that is not malformed.
+func countGOPs(b []byte) int {
+	if len(b) == 0 || b[0] != gopVersion {
+		return 0
+	}
+	numbers := 0
+	for _, c := range b[1:] {
+		if c < 0x80 { // the last byte of a varint
+			numbers++
+		}
+	}
+	return numbers / 5
 }
 
 // ticks and fromTicks convert between durations and the video timescale.

@@ -15,6 +15,9 @@ import (
 // written by the committer alone, on one connection; readers have their own.
 type index struct {
 	w, r *sql.DB
+
+	// Readers' questions, compiled once: that costs more than most of their answers.
+	cameraNames, cameraID, segmentList, gapList *sql.Stmt
 }
 
 // Segment states in the index.
@@ -49,10 +52,27 @@ func openIndex(file string) (*index, error) {
 	}
 	r.SetMaxOpenConns(2)
 	r.SetMaxIdleConns(1)
-	return &index{w: w, r: r}, nil
+	x := &index{w: w, r: r}
+	for _, q := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{{&x.cameraNames, camerasAll}, {&x.cameraID, cameraOf}, {&x.segmentList, segmentsOf}, {&x.gapList, gapsOf}} {
+		if *q.stmt, err = r.Prepare(q.text); err != nil {
+			x.close()
+			return nil, fmt.Errorf("index %s: %w", file, err)
+		}
+	}
+	return x, nil
 }
 
-func (x *index) close() error { return errors.Join(x.r.Close(), x.w.Close()) }
+func (x *index) close() (err error) {
+	for _, s := range []*sql.Stmt{x.cameraNames, x.cameraID, x.segmentList, x.gapList} {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	return errors.Join(err, x.r.Close(), x.w.Close())
+}
 
 // querier is the database, or a transaction in it.
 type querier interface {
@@ -74,7 +94,7 @@ func (x *index) tx(f func(querier) error) error {
 
 // cameras are the names of all, by row.
 func (x *index) cameras() (map[int64]string, error) {
-	rows, err := x.r.Query("SELECT id, name FROM camera")
+	rows, err := x.cameraNames.Query()
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +113,7 @@ func (x *index) cameras() (map[int64]string, error) {
 
 // findCamera gives the row of a camera, if there is one.
 func (x *index) findCamera(name string) (id int64, known bool, err error) {
-	err = x.w.QueryRow("SELECT id FROM camera WHERE name=?", name).Scan(&id)
+	err = x.w.QueryRow(cameraOf, name).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -136,6 +156,7 @@ type segmentRow struct {
 	state           int
 	tracks          string
 	gops            []GOP
+	packed          []byte // gops as they are in the row, where that was read
 }
 
 func insertSegment(q querier, s *segmentRow) (id int64, err error) {
@@ -209,30 +230,27 @@ func (x *index) firstBehind(camera int64, at time.Time) (time.Time, error) {
 	return time.UnixMilli(ms.Int64), err
 }
 
-const segmentColumns = "s.id, s.camera, s.run, s.path, s.start, s.end, s.duration, s.bytes, s.state, s.tracks, s.gops"
-
-func scanSegment(rows *sql.Rows, extra ...any) (segmentRow, error) {
+func scanSegment(rows *sql.Rows) (segmentRow, error) {
 	var s segmentRow
 	var start, end, duration int64
-	var gops []byte
-	dst := append([]any{&s.id, &s.camera, &s.run, &s.path, &start, &end, &duration, &s.bytes, &s.state, &s.tracks, &gops}, extra...)
-	if err := rows.Scan(dst...); err != nil {
+	if err := rows.Scan(&s.run, &s.path, &start, &end, &duration, &s.bytes, &s.state, &s.tracks, &s.packed); err != nil {
 		return s, err
 	}
 	s.start, s.end, s.duration = time.UnixMilli(start), time.UnixMilli(end), fromTicks(duration)
-	var err error
-	if s.gops, err = decodeGOPs(gops, s.start); err != nil {
-		s.gops = nil // the recording is still there; recovery rebuilds tables it finds damaged
-	}
 	return s, nil
 }
+
+const (
+	camerasAll = "SELECT id, name FROM camera"
+	cameraOf   = "SELECT id FROM camera WHERE name=?"
+)
 
 // The parameters of both: from, to, camera, count. Segments of one camera follow one
 // another and overlap at most where it was connected again, or the host's clock was set
 // back; gaps overlap nothing. So the index on start is read from 64 of them before the
 // interval on.
 const (
-	segmentsOf = `SELECT ` + segmentColumns + ` FROM segment s
+	segmentsOf = `SELECT s.run, s.path, s.start, s.end, s.duration, s.bytes, s.state, s.tracks, s.gops FROM segment s
 		WHERE s.camera=?3 AND s.state<>2 AND s.start<?2 AND s.end>?1
 		AND s.start>=coalesce((SELECT p.start FROM segment p WHERE p.camera=?3 AND p.start<=?1
 			ORDER BY p.start DESC LIMIT 1 OFFSET 63), -1<<62)
@@ -249,7 +267,7 @@ const (
 func (x *index) each(ctx context.Context, camera string, f func(id int64, name string) error) error {
 	if camera != "" {
 		var id int64
-		err := x.r.QueryRowContext(ctx, "SELECT id FROM camera WHERE name=?", camera).Scan(&id)
+		err := x.cameraID.QueryRowContext(ctx, camera).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -276,7 +294,7 @@ func (x *index) each(ctx context.Context, camera string, f func(id int64, name s
 func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s segmentRow) error) error {
 	lo, hi := bounds(from, to)
 	return x.each(ctx, camera, func(id int64, name string) error {
-		rows, err := x.r.QueryContext(ctx, segmentsOf, lo, hi, id, n)
+		rows, err := x.segmentList.QueryContext(ctx, lo, hi, id, n)
 		if err != nil {
 			return err
 		}
@@ -298,7 +316,7 @@ func (x *index) segments(ctx context.Context, camera string, from, to time.Time,
 func (x *index) gaps(ctx context.Context, camera string, from, to time.Time, f func(Gap)) error {
 	lo, hi := bounds(from, to)
 	return x.each(ctx, camera, func(id int64, name string) error {
-		rows, err := x.r.QueryContext(ctx, gapsOf, lo, hi, id)
+		rows, err := x.gapList.QueryContext(ctx, lo, hi, id)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sort"
 	"time"
 )
 
@@ -22,17 +21,39 @@ type Segment struct {
 	Bytes    int64         `json:"bytes"`
 	Tracks   string        `json:"tracks"`         // "h264 1920x1080, aac 44100x2"
 	Open     bool          `json:"open,omitempty"` // still being written; what is listed of it is durable
-	GOPs     []GOP         `json:"-"`
 	// Remote: the file is not at Path any more but in the remote store; OpenFile finds it.
 	Remote bool `json:"remote,omitempty"`
 
 	storage *storage // nil: made by hand
 	name    string   // of the file in it
+	gops    []GOP
+	packed  []byte // gops as the index has them, where gops is nil
+}
+
+// GOPs are the segment's key pictures; none where it is sound alone. Each call reads the
+// index' table anew.
+func (s *Segment) GOPs() []GOP {
+	if s.gops != nil {
+		return s.gops
+	}
+	gops, err := decodeGOPs(s.packed, s.Start)
+	if err != nil {
+		return nil // the recording is still there; recovery rebuilds tables it finds damaged
+	}
+	return gops
+}
+
+// KeyPictures is the number of GOPs.
+func (s *Segment) KeyPictures() int {
+	if s.gops != nil {
+		return len(s.gops)
+	}
+	return countGOPs(s.packed)
 }
 
 func (r *segmentRow) segment(s *storage, camera string) Segment {
 	return Segment{Camera: camera, Run: r.run, Path: s.path(r.path), Start: r.start, End: r.end, Duration: r.duration,
-		Bytes: r.bytes, Tracks: r.tracks, Open: r.state == stateOpen, GOPs: r.gops,
+		Bytes: r.bytes, Tracks: r.tracks, Open: r.state == stateOpen, gops: r.gops, packed: r.packed,
 		Remote: r.state == stateAway, storage: s, name: r.path}
 }
 
@@ -70,7 +91,7 @@ func (a *Archive) ListFirst(ctx context.Context, camera string, from, to time.Ti
 			list = append(list, *l)
 		}
 	}
-	sort.SliceStable(list, func(i, j int) bool { return list[i].Start.Before(list[j].Start) })
+	slices.SortStableFunc(list, func(a, b Segment) int { return a.Start.Compare(b.Start) })
 	if n != noLimit && len(list) > n {
 		list = list[:n]
 	}
@@ -112,7 +133,7 @@ func (a *Archive) Gaps(ctx context.Context, camera string, from, to time.Time) (
 			}
 		}
 	}
-	sort.SliceStable(list, func(i, j int) bool { return list[i].From.Before(list[j].From) })
+	slices.SortStableFunc(list, func(a, b Gap) int { return a.From.Compare(b.From) })
 	return list, nil
 }
 

@@ -102,11 +102,11 @@ func checkGOPs(t testing.TB, s Segment) {
 		}
 		keys = append(keys, p.Keys...)
 	}
-	if len(keys) != len(s.GOPs) || len(keys) == 0 {
-		t.Fatalf("%d keys in the file, %d in the index", len(keys), len(s.GOPs))
+	if len(keys) != len(s.GOPs()) || len(keys) == 0 {
+		t.Fatalf("%d keys in the file, %d in the index", len(keys), len(s.GOPs()))
 	}
 	first := keys[0].Media
-	for i, g := range s.GOPs {
+	for i, g := range s.GOPs() {
 		if g.Key != keys[i].Offset || ticks(g.Media) != int64(keys[i].Media-first) {
 			t.Errorf("%s key %d: index %+v, file %+v", s.Path, i, g, keys[i])
 		}

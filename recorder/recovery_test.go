@@ -102,7 +102,7 @@ func TestRecovery(t *testing.T) {
 		}
 		wanted = before[0].Start // the ledger before it went with the index
 		after := reopen()
-		if len(after) != len(before) || after[0].End != before[0].End || len(after[0].GOPs) != len(before[0].GOPs) {
+		if len(after) != len(before) || after[0].End != before[0].End || len(after[0].GOPs()) != len(before[0].GOPs()) {
 			t.Errorf("before %+v\nafter %+v", before, after)
 		}
 	})

@@ -172,7 +172,7 @@ func TestTenHoursOverTheWrap(t *testing.T) {
 	segs := list(t, a, "cam")
 	keys := 0
 	for i, s := range segs {
-		keys += len(s.GOPs)
+		keys += len(s.GOPs())
 		if s.Run != segs[0].Run {
 			t.Errorf("a new run at %v", s.Start)
 		}

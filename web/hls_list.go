@@ -67,7 +67,7 @@ func (s *Server) timeline(ctx context.Context, camera string, from, to time.Time
 			silent = true
 			continue
 		}
-		gops := seg.GOPs
+		gops := seg.GOPs()
 		if len(gops) == 0 && scanned < maxScanned {
 			scanned++
 			if gops, err = partsAsGOPs(ctx, seg); err != nil {

@@ -117,10 +117,13 @@ func (s *Server) keyPicture(ctx context.Context, camera string, at time.Time) (*
 	if err != nil {
 		return nil, recorder.GOP{}, err
 	}
-	if len(segs) == 0 || len(segs[0].GOPs) == 0 {
+	if len(segs) == 0 {
 		return nil, recorder.GOP{}, recorder.ErrNothing
 	}
-	gops := segs[0].GOPs
+	gops := segs[0].GOPs()
+	if len(gops) == 0 {
+		return nil, recorder.GOP{}, recorder.ErrNothing
+	}
 	i := sort.Search(len(gops), func(i int) bool { return gops[i].Wall.After(at) })
 	return &segs[0], gops[max(0, i-1)], nil
 }

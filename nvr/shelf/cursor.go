@@ -41,12 +41,13 @@ type cursor struct {
 // start goes to the last key picture at or before at in seg, or to its first.
 func (c *cursor) start(ctx context.Context, seg *recorder.Segment, at time.Time) error {
 	var key int64
+	gops := seg.GOPs()
 	f, err := openFile(ctx, seg)
 	if err == nil {
 		c.reading = f
-		if n := len(seg.GOPs); n > 0 {
-			i := max(0, sort.Search(n, func(i int) bool { return seg.GOPs[i].Wall.After(at) })-1)
-			f.next, key = seg.GOPs[i].Part, seg.GOPs[i].Key
+		if n := len(gops); n > 0 {
+			i := max(0, sort.Search(n, func(i int) bool { return gops[i].Wall.After(at) })-1)
+			f.next, key = gops[i].Part, gops[i].Key
 		}
 	}
 	for {
@@ -56,7 +57,7 @@ func (c *cursor) start(ctx context.Context, seg *recorder.Segment, at time.Time)
 			return err
 		}
 		// Without a table of key pictures the parts themselves are searched.
-		if len(seg.GOPs) == 0 && c.now.file == f && !c.now.end.After(at) {
+		if len(gops) == 0 && c.now.file == f && !c.now.end.After(at) {
 			c.drop(&c.now)
 			continue
 		}
