@@ -27,9 +27,16 @@ type many struct {
 	// joined waits for StartStream: a service that was just started has joined already.
 	joined   *manyBody
 	current  *peer.Peer // of the stream that goes on; nil: none, or plain http-flv
+	path     string     // viaSwarm or viaHTTP, as the stream was opened last; "": not yet
 	download bool       // switches
 	upload   bool
 }
+
+// Paths of a stream that no camera's link carries.
+const (
+	viaSwarm = "swarm"
+	viaHTTP  = "http" // plain http-flv
+)
 
 // errNoCamera is the answer to what a stream of many viewers cannot do.
 var errNoCamera = errors.New("this is a stream of many viewers (1vN), which has no camera to talk to: start a service with the camera's xp2pInfo")
@@ -105,6 +112,9 @@ func (s *Service) SwitchSwarm(download, upload bool) error {
 	if m.current != nil {
 		m.current.Switch(download, upload)
 	}
+	if m.joined != nil && m.joined.peer != nil {
+		m.joined.peer.Switch(download, upload)
+	}
 	return nil
 }
 
@@ -144,8 +154,25 @@ func (s *Service) joinMany(ctx context.Context, op string, m *many) error {
 	if old != nil {
 		old.Close()
 	}
-	s.events.notify(Connected, PathDetail{Path: "swarm", Remote: hostOf(m.url)})
+	s.events.notify(Connected, m.pathDetail())
 	return nil
+}
+
+// pathDetail is where the stream comes from, as far as it was opened.
+func (m *many) pathDetail() PathDetail {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.path == "" {
+		return PathDetail{}
+	}
+	return PathDetail{Path: m.path, Remote: hostOf(m.url)}
+}
+
+// opened notes where the stream comes from now.
+func (m *many) opened(path string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.path = path
 }
 
 // hostOf is the part of a URL that may be shown: the rest may hold a code.
@@ -175,6 +202,7 @@ func (s *Service) openMany(ctx context.Context, m *many) (*manyBody, error) {
 	switch {
 	case err == nil:
 		b.peer, b.ReadCloser = p, p
+		m.opened(viaSwarm)
 		return b, nil
 	case b.sock != nil:
 		b.sock.Close()
@@ -187,6 +215,7 @@ func (s *Service) openMany(ctx context.Context, m *many) (*manyBody, error) {
 	if b.ReadCloser, err = openPlain(ctx, m.url); err != nil {
 		return nil, err
 	}
+	m.opened(viaHTTP)
 	return b, nil
 }
 
@@ -310,7 +339,7 @@ func (s *Service) swarmEvent(e peer.Event) {
 	case peer.SourceLost:
 		s.events.notify(Reconnecting, ReconnectDetail{Attempt: 1, Reason: "the way to the stream's source broke: " + e.Reason, Code: StreamFailed})
 	case peer.SourceFound:
-		s.events.notify(Connected, PathDetail{Path: "swarm"})
+		s.events.notify(Connected, PathDetail{Path: viaSwarm})
 	case peer.Polluter:
 		s.log.Warn("a viewer sent what the source has not signed, and was dropped", "viewer", e.Peer, "err", e.Reason)
 	}

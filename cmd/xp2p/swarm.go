@@ -64,10 +64,7 @@ without one viewers meet where their addresses can be reached.`,
 				}
 				defer func() { err = errors.Join(err, closeOut()) }()
 				sum, err := copyTags(w, st, began)
-				sum.Path = "swarm"
-				if _, ok := s.Swarm(); !ok {
-					sum.Path = "http-flv"
-				}
+				sum.Path = s.Path().Path
 				if ctx.Err() != nil { // the end that was asked for
 					err = nil
 				}
@@ -160,11 +157,6 @@ func view(cmd *cobra.Command, url string, o swarmOptions, do func(context.Contex
 		return err
 	}
 	defer st.Close()
-	if o.noUpload || o.noDownload {
-		if err := s.SwitchSwarm(!o.noDownload, !o.noUpload); err != nil {
-			return err
-		}
-	}
 	if o.seconds > 0 {
 		c, cancel := context.WithTimeout(ctx, time.Duration(o.seconds*float64(time.Second)))
 		defer cancel()
