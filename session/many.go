@@ -51,12 +51,16 @@ type manyBody struct {
 
 func (b *manyBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.once.Do(func() {
-		if b.sock != nil {
-			err = errors.Join(err, b.sock.Close())
-		}
-	})
+	b.once.Do(func() { err = errors.Join(err, b.closeSocket()) })
 	return err
+}
+
+func (b *manyBody) closeSocket() error {
+	sock := b.sock
+	if b.sock = nil; sock == nil {
+		return nil
+	}
+	return sock.Close()
 }
 
 // SwarmStats says how a service takes part in a stream of many viewers, since its stream
@@ -194,22 +198,24 @@ func (s *Service) openMany(ctx context.Context, m *many) (*manyBody, error) {
 		}
 		b.sock = sock
 	}
+	// A key of its own for every stay: two of this module's services may view one stream,
+	// and strangers need not know the viewer again.
+	id, err := link.NewIdentity()
+	if err != nil {
+		return nil, errors.Join(err, b.closeSocket())
+	}
 	m.mu.Lock()
 	download, upload := m.download, m.upload
 	m.mu.Unlock()
-	p, err := peer.Start(ctx, peer.Config{URL: m.url, CodeURL: m.codeURL, Socket: sock, Identity: s.m.id, Servers: s.m.iceServers, NAT: s.m.NAT().Kind,
+	p, err := peer.Start(ctx, peer.Config{URL: m.url, CodeURL: m.codeURL, Socket: sock, Identity: id, Servers: s.m.iceServers, NAT: s.m.NAT().Kind,
 		RelayOnly: s.m.cfg.RelayOnly, MaxUpload: s.m.cfg.MaxUpload, NoDownload: !download, NoUpload: !upload, OnEvent: s.swarmEvent, Logger: s.log})
-	switch {
-	case err == nil:
+	if err == nil {
 		b.peer, b.ReadCloser = p, p
 		m.opened(viaSwarm)
 		return b, nil
-	case b.sock != nil:
-		b.sock.Close()
-		b.sock = nil
 	}
-	if !errors.Is(err, peer.ErrNotSwarm) {
-		return nil, err
+	if closeErr := b.closeSocket(); closeErr != nil || !errors.Is(err, peer.ErrNotSwarm) {
+		return nil, errors.Join(err, closeErr)
 	}
 	s.log.Info("no swarm at the URL: plain http-flv", "host", hostOf(m.url))
 	if b.ReadCloser, err = openPlain(ctx, m.url); err != nil {

@@ -152,6 +152,43 @@ func TestManyViewers(t *testing.T) {
 	}
 }
 
+// Two services of one module may view the same stream: a recorder and a player.
+func TestManyOfOneModule(t *testing.T) {
+	src := newManySource(t, false)
+	m := newScripted(t, http.NotFoundHandler()).module(nil)
+	var services []*session.Service
+	for _, id := range []string{"recorder", "player"} {
+		s, err := m.StartService(t.Context(), id, session.StreamInfo{URL: src.url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := s.StartStream(t.Context(), session.StreamRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		readTags(t, st, 20)
+		done := make(chan struct{})
+		go func() { io.Copy(io.Discard, st); close(done) }()
+		t.Cleanup(func() { st.Close(); <-done })
+		services = append(services, s)
+	}
+	for i := 0; ; i++ {
+		var fed int
+		for _, s := range services {
+			if st, ok := s.Swarm(); ok {
+				fed += st.FromPeers
+			}
+		}
+		if fed >= 4 {
+			break
+		}
+		if i == 6000 {
+			t.Fatalf("they do not have the stream from each other: %d stripes", fed)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 // What is switched off before the stream is started is off from its first byte.
 func TestSwitchedBeforeTheStream(t *testing.T) {
 	src := newManySource(t, false)
