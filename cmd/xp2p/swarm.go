@@ -65,6 +65,9 @@ without one viewers meet where their addresses can be reached.`,
 				defer func() { err = errors.Join(err, closeOut()) }()
 				sum, err := copyTags(w, st, began)
 				sum.Path = s.Path().Path
+				if stats, ok := s.Swarm(); ok {
+					sum.Swarm = &stats
+				}
 				if ctx.Err() != nil { // the end that was asked for
 					err = nil
 				}
