@@ -22,12 +22,14 @@ import (
 	"github.com/xp2p/xp2p/grant"
 	"github.com/xp2p/xp2p/internal/link"
 	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/swarm/feed"
 	"github.com/xp2p/xp2p/swarm/keys"
 	"github.com/xp2p/xp2p/swarm/source"
 )
 
 type sourceOptions struct {
 	origins, infos, codes []string
+	feeds                 []string
 	listen, state         string
 	linger                int
 	seal                  bool
@@ -51,10 +53,13 @@ with --seal, the code that viewers need.
 An origin is [PATH=]INPUT, with the inputs of xp2p camera; without PATH it is that of
 the input's URL. With --xp2p-info the origin is a camera behind any NAT, at
 /live/PRODUCT_DEVICE.flv, where viewers with liveStreamDomain look for it when the
-camera has no room for them.`,
+camera has no room for them; it takes one of its places. With --feed a camera comes here
+itself, from behind any NAT, while somebody watches: xp2p camera --relay. Both need
+XP2P_FEED_TOKEN, the same one, at least 16 characters.`,
 		Example: `  xp2p source --origin http://origin.example/live/a.flv --listen 0.0.0.0:8350 --linger 30 --state /var/lib/xp2p/source
   xp2p source --origin /live/yard.flv=rtsp://192.0.2.7/1 --seal --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   xp2p source --xp2p-info front.info --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --state /var/lib/xp2p/source
+  XP2P_FEED_TOKEN=… xp2p source --feed /live/SHOP_front.flv --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   ffplay http://source.example:8350/live/a.flv
   curl 'http://source.example:8350/stat?xresid=live/a'`,
 		Args: cobra.NoArgs,
@@ -64,6 +69,7 @@ camera has no room for them.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&o.origins, "origin", nil, "`[PATH=]INPUT` of a stream; once for each")
 	f.StringArrayVar(&o.infos, "xp2p-info", nil, "a camera that is the origin of a stream: its xp2pInfo, or a `FILE` that holds it")
+	f.StringArrayVar(&o.feeds, "feed", nil, "`PATH` of a stream that a camera feeds (xp2p camera --relay); once for each")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8350", "`ADDR` to listen on")
 	f.StringVar(&o.state, "state", "", "`DIR` for the source's key, which names its swarms (required)")
 	f.IntVar(&o.linger, "linger", 30, "leave an origin `SECONDS` after its last viewer")
@@ -95,6 +101,17 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 		return err
 	}
 	defer done()
+	feeds, err := sourceFeeds(o)
+	if err != nil {
+		return badArgument(err)
+	}
+	for _, path := range o.feeds {
+		streams = append(streams, source.Stream{Path: path, Origin: feeds[path].Open, Code: o.code(path)})
+		defer feeds[path].Close()
+	}
+	if len(streams) == 0 {
+		return badArgument(errors.New("no stream given: set --origin, --xp2p-info or --feed"))
+	}
 	if err := os.MkdirAll(o.state, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
@@ -116,7 +133,7 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 		return badArgument(err)
 	}
 	defer src.Close()
-	mux.Handle("/", src)
+	mux.Handle("/", feed.Handler(feeds, src))
 	return serveSource(cmd, o, src, streams, mux)
 }
 
@@ -179,13 +196,10 @@ var pathOrigin = regexp.MustCompile(`^(/[^=?#]*)=(.+)$`)
 // sourceStreams makes the streams of the flags; done ends what they need.
 func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []source.Stream, done func(), err error) {
 	done = func() {}
-	codes := map[string]string{}
 	for _, c := range o.codes {
-		path, code, ok := strings.Cut(c, "=")
-		if !ok {
+		if !strings.Contains(c, "=") {
 			return nil, done, badArgument(fmt.Errorf("--code %q is not PATH=CODE", c))
 		}
-		codes[path] = code
 	}
 	for _, spec := range o.origins {
 		path := ""
@@ -201,7 +215,7 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []s
 		if path == "" || path == "/" {
 			return nil, done, badArgument(fmt.Errorf("--origin %s: give the stream a path: --origin /live/NAME.flv=%s", in, in))
 		}
-		l = append(l, source.Stream{Path: path, Origin: in.Open, Code: codes[path]})
+		l = append(l, source.Stream{Path: path, Origin: in.Open, Code: o.code(path)})
 	}
 	if len(o.infos) > 0 {
 		acct, err := readAccount(cmd)
@@ -219,14 +233,37 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []s
 				done()
 				return nil, func() {}, badArgument(err)
 			}
-			s.Code = codes[s.Path]
+			s.Code = o.code(s.Path)
 			l = append(l, s)
 		}
 	}
-	if len(l) == 0 {
-		return nil, done, badArgument(errors.New("no stream given: set --origin or --xp2p-info"))
-	}
 	return l, done, nil
+}
+
+// code is what --code says for a stream; "": nothing.
+func (o sourceOptions) code(path string) (code string) {
+	for _, c := range o.codes {
+		if p, v, _ := strings.Cut(c, "="); p == path {
+			code = v
+		}
+	}
+	return code
+}
+
+// sourceFeeds are the streams that cameras feed, by path.
+func sourceFeeds(o sourceOptions) (map[string]*feed.Feed, error) {
+	feeds := map[string]*feed.Feed{}
+	for _, path := range o.feeds {
+		if feeds[path] != nil {
+			return nil, fmt.Errorf("--feed %s is there twice", path)
+		}
+		f, err := feed.New(os.Getenv(feedTokenEnv))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", feedTokenEnv, err)
+		}
+		feeds[path] = f
+	}
+	return feeds, nil
 }
 
 // cameraStream is a stream whose origin is a camera, joined while somebody watches.

@@ -144,6 +144,7 @@ func TestSourceAndSwarm(t *testing.T) {
 		{[]string{"swarm", "pull", url, "--seconds", "-1"}, "(code -2000)"},
 		{[]string{"swarm", "simulate", "--out", dir, "--peers", "0"}, "(code -2000)"},
 		{[]string{"source", "--state", dir}, "no stream given"},
+		{[]string{"source", "--state", dir, "--feed", "/live/a.flv"}, "XP2P_FEED_TOKEN"},
 		{[]string{"source", "--state", dir, "--origin", "flv:" + file}, "give the stream a path"},
 		{[]string{"source", "--state", dir, "--origin", "/a=ftp://x"}, "unknown kind"},
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--tls-cert", "x"}, "go together"},
