@@ -38,6 +38,7 @@ const poll = 20 * time.Second
 type Feed struct {
 	token  string
 	poll   time.Duration
+	push   time.Duration // how long a push waits to be wanted
 	pushes chan *push    // from a camera to the stream that wants it
 	closed chan struct{} // by Close
 	once   sync.Once
@@ -52,7 +53,7 @@ func New(token string) (*Feed, error) {
 	if len(token) < MinToken {
 		return nil, errors.New("the token that cameras show has at least 16 characters")
 	}
-	return &Feed{token: token, poll: poll, pushes: make(chan *push), closed: make(chan struct{}), demand: make(chan struct{})}, nil
+	return &Feed{token: token, poll: poll, push: pushPatience, pushes: make(chan *push), closed: make(chan struct{}), demand: make(chan struct{})}, nil
 }
 
 // Close answers the requests that wait. A push ends with the stream that it feeds.
@@ -149,7 +150,7 @@ func (f *Feed) serveWait(w http.ResponseWriter, r *http.Request) {
 func (f *Feed) servePush(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close") // where the body ends is not waited for
 	p := &push{body: r.Body, rc: http.NewResponseController(w), done: make(chan struct{})}
-	t := time.NewTimer(pushPatience)
+	t := time.NewTimer(f.push)
 	defer t.Stop()
 	select {
 	case f.pushes <- p:

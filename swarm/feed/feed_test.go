@@ -166,6 +166,7 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.Close()
+	w.feed.push = 100 * time.Millisecond
 	srv := httptest.NewServer(Handler(map[string]*Feed{path: w.feed, "/closed": other}, http.NotFoundHandler()))
 	t.Cleanup(srv.Close)
 	for _, tt := range []struct {
