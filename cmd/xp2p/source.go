@@ -38,6 +38,7 @@ type sourceOptions struct {
 	stun                  []string
 	noTracker             bool
 	cert, key             string
+	metrics               string
 }
 
 func newSourceCommand() *cobra.Command {
@@ -81,6 +82,7 @@ XP2P_FEED_TOKEN, the same one, at least 16 characters.`,
 	f.BoolVar(&o.noTracker, "no-tracker", false, "feed all viewers from here; they do not carry each other")
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the certificate, for https")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key")
+	addMetricsFlag(cmd, &o.metrics)
 	cmd.MarkFlagRequired("state")
 	return cmd
 }
@@ -133,6 +135,11 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 		return badArgument(err)
 	}
 	defer src.Close()
+	stopMetrics, err := serveMetrics(cmd, o.metrics, log, src.Collector())
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 	mux.Handle("/", feed.Handler(feeds, src))
 	return serveSource(cmd, o, src, streams, mux)
 }

@@ -56,16 +56,31 @@ type puller struct {
 	file string
 }
 
-func (m *manyStream) pull(name string) *puller {
+func (m *manyStream) pull(name string, flags ...string) *puller {
 	m.t.Helper()
 	v := &puller{file: filepath.Join(m.t.TempDir(), name+".flv")}
 	argv := []string{xp2p(m.t), "swarm", "pull", m.url, "-o", v.file, "--json"}
 	if m.codeURL != "" {
 		argv = append(argv, "--code-url", m.codeURL)
 	}
-	v.program = spawn(m.t, name, argv...)
+	v.program = spawn(m.t, name, append(argv, flags...)...)
 	return v
 }
+
+// metricsOf is what Prometheus gets of a program with --metrics.
+func metricsOf(t *testing.T, p *program) (text string) {
+	t.Helper()
+	var url string
+	await(t, p.name+" has metrics", func() bool {
+		_, rest, ok := strings.Cut(p.stderr.String(), "metrics ready ")
+		url, _, _ = strings.Cut(rest, "\n")
+		return ok && url != ""
+	})
+	return tool(t, "curl", "curl", "-sS", url)
+}
+
+func (m *manyStream) metrics() string { m.t.Helper(); return metricsOf(m.t, m.program) }
+func (v *puller) metrics() string     { v.t.Helper(); return metricsOf(v.t, v.program) }
 
 // more waits until a file has so many bytes more than now.
 func more(t *testing.T, file string, bytes int64) {
@@ -110,15 +125,27 @@ func tagsOf(t *testing.T, file string, cut bool) (tags [][32]byte) {
 // of them has left, is the one that a plain player gets from the source, and none is missing.
 func TestManyViewers(t *testing.T) {
 	o := testorigin.New(t, testmedia.FLV(t, testmedia.H264AAC, 4, testmedia.Options{GOP: testmedia.FrameRate}), 1)
-	m := serveMany(t, o.URL(), "--seal")
+	m := serveMany(t, o.URL(), "--seal", "--metrics", "127.0.0.1:0")
 	code := m.codeURL[strings.LastIndex(m.codeURL, "/")+1:]
 	plain := filepath.Join(t.TempDir(), "plain.flv")
 	player := spawn(t, "plain player", "curl", "-sSN", "-o", plain, m.url+"?code="+code)
 	player.unwanted = true
 	more(t, plain, 20_000)
+	viewers := func(n int) string { return fmt.Sprintf("xp2p_source_viewers{stream=\"/live/a.flv\"} %d\n", n) }
+	if got := m.metrics(); !strings.Contains(got, viewers(1)) {
+		t.Errorf("metrics with one player:\n%s", got)
+	}
 
-	first, second := m.pull("first"), m.pull("second")
+	first, second := m.pull("first", "--metrics", "127.0.0.1:0"), m.pull("second")
 	await(t, "they have the stream from each other", func() bool { p, _ := m.flow(); return p > 100_000 })
+	for _, p := range []interface{ metrics() string }{m, first} {
+		got := p.metrics()
+		for _, name := range []string{"peer_bytes_total", "peer_share", "lag_seconds", "continuity", "verification_failures_total"} {
+			if !strings.Contains(got, "_"+name+"{stream=") {
+				t.Errorf("no %s in the metrics:\n%s", name, got)
+			}
+		}
+	}
 	second.stop()
 	more(t, first.file, 200_000) // from the source again
 	third := m.pull("third")     // and who comes later sees the same
@@ -142,7 +169,8 @@ func TestManyViewers(t *testing.T) {
 			Path  string
 			Swarm struct{ P2PBytes, CDNBytes, SentBytes, Forged uint64 }
 		}
-		if err := json.Unmarshal([]byte(v.stderr.String()), &s); err != nil || s.Path != "swarm" || s.Swarm.Forged != 0 {
+		said := strings.Split(strings.TrimSpace(v.stderr.String()), "\n")
+		if err := json.Unmarshal([]byte(said[len(said)-1]), &s); err != nil || s.Path != "swarm" || s.Swarm.Forged != 0 {
 			t.Errorf("%s: %v, %+v\n%s", v.name, err, s, v.stderr)
 		}
 		if v != third && s.Swarm.P2PBytes+s.Swarm.SentBytes < 50_000 {
