@@ -29,7 +29,6 @@ import (
 
 type sourceOptions struct {
 	origins, infos, codes []string
-	feeds                 []string
 	listen, state         string
 	linger                int
 	seal                  bool
@@ -37,6 +36,7 @@ type sourceOptions struct {
 	rotate                time.Duration
 	stun                  []string
 	noTracker             bool
+	feeds                 []string
 	cert, key             string
 	metrics               string
 }
@@ -51,17 +51,19 @@ somebody watches, and send each byte to a few viewers, which pass it on. Any pla
 has the same URL as plain http-flv. It prints "source ready URL" for each stream and,
 with --seal, the code that viewers need.
 
+With --feed a camera comes here itself, from behind any NAT, while somebody watches, and
+none of its places is taken: xp2p camera --relay. Both need XP2P_FEED_TOKEN, the same
+one, at least 16 characters.
+
 An origin is [PATH=]INPUT, with the inputs of xp2p camera; without PATH it is that of
 the input's URL. With --xp2p-info the origin is a camera behind any NAT, at
 /live/PRODUCT_DEVICE.flv, where viewers with liveStreamDomain look for it when the
-camera has no room for them; it takes one of its places. With --feed a camera comes here
-itself, from behind any NAT, while somebody watches: xp2p camera --relay. Both need
-XP2P_FEED_TOKEN, the same one, at least 16 characters.`,
+camera has no room for them.`,
 		Example: `  xp2p source --origin http://origin.example/live/a.flv --listen 0.0.0.0:8350 --linger 30 --state /var/lib/xp2p/source
   xp2p source --origin /live/yard.flv=rtsp://192.0.2.7/1 --seal --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   xp2p source --xp2p-info front.info --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --state /var/lib/xp2p/source
-  XP2P_FEED_TOKEN=… xp2p source --feed /live/SHOP_front.flv --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   ffplay http://source.example:8350/live/a.flv
+  XP2P_FEED_TOKEN=… xp2p source --feed /live/SHOP_front.flv --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   curl 'http://source.example:8350/stat?xresid=live/a'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runSource(cmd, o) },
@@ -70,7 +72,6 @@ XP2P_FEED_TOKEN, the same one, at least 16 characters.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&o.origins, "origin", nil, "`[PATH=]INPUT` of a stream; once for each")
 	f.StringArrayVar(&o.infos, "xp2p-info", nil, "a camera that is the origin of a stream: its xp2pInfo, or a `FILE` that holds it")
-	f.StringArrayVar(&o.feeds, "feed", nil, "`PATH` of a stream that a camera feeds (xp2p camera --relay); once for each")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8350", "`ADDR` to listen on")
 	f.StringVar(&o.state, "state", "", "`DIR` for the source's key, which names its swarms (required)")
 	f.IntVar(&o.linger, "linger", 30, "leave an origin `SECONDS` after its last viewer")
@@ -79,6 +80,7 @@ XP2P_FEED_TOKEN, the same one, at least 16 characters.`,
 	f.StringVar(&o.keyService, "key-service", "", "`URL` of the key service, up to /code (token: XP2P_KEY_TOKEN); empty: one in this process")
 	f.DurationVar(&o.rotate, "rotate", 6*time.Hour, "how often a sealed stream's key changes")
 	f.StringArrayVar(&o.stun, "stun", nil, "STUN server `HOST:PORT` that viewers may use")
+	f.StringArrayVar(&o.feeds, "feed", nil, "`PATH` of a stream that a camera feeds (xp2p camera --relay); once for each")
 	f.BoolVar(&o.noTracker, "no-tracker", false, "feed all viewers from here; they do not carry each other")
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the certificate, for https")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key")
@@ -98,22 +100,18 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 	if o.linger < 1 {
 		return badArgument(errors.New("--linger must be at least 1 s"))
 	}
-	streams, done, err := sourceStreams(cmd, o, log)
-	if err != nil {
-		return err
-	}
-	defer done()
 	feeds, err := sourceFeeds(o)
 	if err != nil {
 		return badArgument(err)
 	}
-	for _, path := range o.feeds {
-		streams = append(streams, source.Stream{Path: path, Origin: feeds[path].Open, Code: o.code(path)})
-		defer feeds[path].Close()
+	for _, f := range feeds {
+		defer f.Close()
 	}
-	if len(streams) == 0 {
-		return badArgument(errors.New("no stream given: set --origin, --xp2p-info or --feed"))
+	streams, done, err := sourceStreams(cmd, o, feeds, log)
+	if err != nil {
+		return err
 	}
+	defer done()
 	if err := os.MkdirAll(o.state, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
@@ -201,12 +199,15 @@ func serveSource(cmd *cobra.Command, o sourceOptions, src *source.Source, stream
 var pathOrigin = regexp.MustCompile(`^(/[^=?#]*)=(.+)$`)
 
 // sourceStreams makes the streams of the flags; done ends what they need.
-func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []source.Stream, done func(), err error) {
+func sourceStreams(cmd *cobra.Command, o sourceOptions, feeds map[string]*feed.Feed, log *slog.Logger) (l []source.Stream, done func(), err error) {
 	done = func() {}
 	for _, c := range o.codes {
 		if !strings.Contains(c, "=") {
 			return nil, done, badArgument(fmt.Errorf("--code %q is not PATH=CODE", c))
 		}
+	}
+	for _, path := range o.feeds {
+		l = append(l, source.Stream{Path: path, Origin: feeds[path].Open, Code: o.code(path)})
 	}
 	for _, spec := range o.origins {
 		path := ""
@@ -243,6 +244,9 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []s
 			s.Code = o.code(s.Path)
 			l = append(l, s)
 		}
+	}
+	if len(l) == 0 {
+		return nil, done, badArgument(errors.New("no stream given: set --origin or --xp2p-info"))
 	}
 	return l, done, nil
 }

@@ -5,6 +5,7 @@ package source
 import (
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -79,4 +80,23 @@ func (c counting) Read(b []byte) (int, error) {
 	n, err := c.Reader.Read(b)
 	c.n.Add(uint64(n))
 	return n, err
+}
+
+// account adds what members report to a stream's statistics.
+func (m *room) account(out *Stats) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out.Polluted = m.polluted
+	n, lag, continuity := 0, time.Duration(0), 0.0
+	for _, v := range m.byID {
+		if v.reported {
+			n++
+			lag += v.lag
+			continuity += v.continuity
+			out.LagWorst = max(out.LagWorst, v.lag)
+		}
+	}
+	if n > 0 {
+		out.LagMean, out.Continuity = lag/time.Duration(n), continuity/float64(n)
+	}
 }

@@ -38,21 +38,10 @@ func (s *Source) Stats(path string) (Stats, bool) {
 	st.mu.Lock()
 	out.Viewers = st.viewers
 	st.mu.Unlock()
+	st.room.account(&out)
 	st.room.mu.Lock()
-	defer st.room.mu.Unlock()
-	out.Members, out.PeerBytes, out.Polluted = st.room.tracker.Len(), st.room.p2p, st.room.polluted
-	n, lag, continuity := 0, time.Duration(0), 0.0
-	for _, v := range st.room.byID {
-		if v.reported {
-			n++
-			lag += v.lag
-			continuity += v.continuity
-			out.LagWorst = max(out.LagWorst, v.lag)
-		}
-	}
-	if n > 0 {
-		out.LagMean, out.Continuity = lag/time.Duration(n), continuity/float64(n)
-	}
+	out.Members, out.PeerBytes = st.room.tracker.Len(), st.room.p2p
+	st.room.mu.Unlock()
 	return out, true
 }
 
