@@ -146,12 +146,12 @@ func TestSourceAndSwarm(t *testing.T) {
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--metrics", "9350"}, "not HOST:PORT"},
 		{[]string{"swarm", "simulate", "--out", dir, "--peers", "0"}, "(code -2000)"},
 		{[]string{"source", "--state", dir}, "no stream given"},
-		{[]string{"source", "--state", dir, "--feed", "/live/a.flv"}, "XP2P_FEED_TOKEN"},
 		{[]string{"source", "--state", dir, "--origin", "flv:" + file}, "give the stream a path"},
 		{[]string{"source", "--state", dir, "--origin", "/a=ftp://x"}, "unknown kind"},
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--tls-cert", "x"}, "go together"},
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--linger", "0"}, "--linger"},
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--code", "x"}, "PATH=CODE"},
+		{[]string{"source", "--state", dir, "--feed", "/live/a.flv"}, "XP2P_FEED_TOKEN"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		_, _, err := once(ctx, tt.args...)
