@@ -104,7 +104,7 @@ func TestInspect(t *testing.T) {
 	}
 	for _, want := range []string{
 		"X-P2P camera source", "Source/Network", "GstURIHandler", "ANY", "LGPL", "send-command", "command-reply", "reset",
-		"location", "rendezvous", "app ", "xp2p-info", "params", "reconnect", "retries", "retry-delay", "timeout", "latency", "stats",
+		"location", "rendezvous", "app ", "xp2p-info", "params", "code-url", "swarm ", "upload ", "swarm-share", "reconnect", "retries", "retry-delay", "timeout", "latency", "stats",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("gst-inspect-1.0 does not mention %q", want)

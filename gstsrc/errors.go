@@ -59,6 +59,8 @@ func advice(err error, code session.Code) string {
 		return "check that the camera is on and the network lets UDP through, or raise the property timeout"
 	}
 	switch code {
+	case session.DecryptFailed:
+		return "set code-url to what `xp2p source --seal` prints behind \"code-url\", or ask the stream's owner for it"
 	case session.StreamFailed:
 		return "check that the camera runs, that its network works and that it offers what params asks for"
 	case session.NotSupported:

@@ -42,6 +42,7 @@ func TestDescribe(t *testing.T) {
 			gst.ResourceErrorRead, []string{"The stream broke.", "(code -2402)"}},
 		{"silence", &receiver.Error{Phase: receiver.Reading, Err: &receiver.TimeoutError{After: 10 * time.Second}}, gst.ResourceErrorRead, []string{"Nothing from the camera for 10s.", "timeout", "(code -2402)"}},
 		{"not reached", &receiver.Error{Err: &receiver.TimeoutError{After: 3 * time.Second}}, gst.ResourceErrorOpenRead, []string{"The camera was not reached within 3s.", "(code -2402)"}},
+		{"sealed", coded(session.DecryptFailed, errors.New("the stream is sealed")), gst.ResourceErrorOpenRead, []string{"The stream is sealed.", "Set code-url", "(code -2502)"}},
 		{"a code nobody knows", coded(-4711, errors.New("new")), gst.ResourceErrorOpenRead, []string{"New. (code -4711)"}},
 		{"no code", fmt.Errorf("odd"), gst.ResourceErrorOpenRead, []string{"Odd."}},
 	} {

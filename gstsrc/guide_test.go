@@ -44,6 +44,7 @@ type recorded struct {
 	*network
 	start, end int64 // Unix seconds of some that are whole
 	file       string
+	many       *manyViewers // a stream of many viewers
 }
 
 func startRecorded(t *testing.T, kind testmedia.Kind) *recorded {
@@ -52,7 +53,7 @@ func startRecorded(t *testing.T, kind testmedia.Kind) *recorded {
 	n.camera.stop()
 	n.record = t.TempDir()
 	n.startCamera()
-	r := &recorded{network: n}
+	r := &recorded{network: n, many: startSource(t)}
 	var index struct {
 		List []struct {
 			Start int64 `json:"start_time,string"`
@@ -98,6 +99,7 @@ func (n *network) command(reply any, command string) {
 func (r *recorded) runnable(line string) string {
 	const screen = `"fakesink sync=true silent=false num-buffers=50"`
 	words := []string{
+		"xp2p+https://SOURCE/live/a.flv", r.many.uri, "https://SOURCE/code/CODE", r.many.codeURL,
 		"PRODUCT", product, "DEVICE", device, "START", fmt.Sprint(r.start), "END", fmt.Sprint(r.end), "FILE", r.file,
 		"video-sink=autovideosink", "video-sink=" + screen, "audio-sink=autoaudiosink", "audio-sink=" + screen,
 		"autovideosink", strings.Trim(screen, `"`), "autoaudiosink", strings.Trim(screen, `"`),

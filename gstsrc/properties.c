@@ -70,7 +70,8 @@ xp2p_src_install_properties (GObjectClass *klass)
       g_param_spec_string ("location", "Location",
           "Camera and stream: xp2p://PRODUCT/DEVICE?action=live&channel=0&quality=high; "
           "may also carry _rendezvous=, _app= and _xp2p_info=; "
-          "or a plain http-flv stream: xp2p+https://HOST/PATH.flv", NULL, READ_WRITE));
+          "or an http-flv stream: xp2p+https://HOST/PATH.flv, which may carry _code_url= "
+          "or _swarm=on where its viewers carry each other", NULL, READ_WRITE));
   g_object_class_install_property (klass, XP2P_PROP_RENDEZVOUS,
       g_param_spec_string ("rendezvous", "Rendezvous",
           "URL that `xp2p rendezvous` prints (unset: URI parameter _rendezvous, "
@@ -88,6 +89,21 @@ xp2p_src_install_properties (GObjectClass *klass)
       g_param_spec_string ("params", "Stream parameters",
           "Query of the stream's request, for what location does not say",
           XP2P_DEFAULT_PARAMS, READ_WRITE));
+  /* It holds the code, and whoever has the code can see the stream. */
+  g_object_class_install_property (klass, XP2P_PROP_CODE_URL,
+      g_param_spec_string ("code-url", "Code URL",
+          "Where the key of a sealed stream of many viewers (1vN) is looked up, as "
+          "`xp2p source --seal` prints it; joins the swarm as swarm=true does "
+          "(unset: URI parameter _code_url)", NULL, G_PARAM_WRITABLE | SETTING));
+  g_object_class_install_property (klass, XP2P_PROP_SWARM,
+      g_param_spec_boolean ("swarm", "Swarm",
+          "Take an http-flv stream of `xp2p source` from its other viewers too, and give "
+          "it on to them (1vN); a plain one comes as ever (URI parameter _swarm=on)",
+          XP2P_DEFAULT_SWARM, READ_WRITE));
+  g_object_class_install_property (klass, XP2P_PROP_UPLOAD,
+      g_param_spec_boolean ("upload", "Upload",
+          "In a swarm, give the stream on to other viewers",
+          XP2P_DEFAULT_UPLOAD, READ_WRITE));
   g_object_class_install_property (klass, XP2P_PROP_RECONNECT,
       g_param_spec_boolean ("reconnect", "Reconnect",
           "Connect again by itself when the link or stream breaks",
@@ -112,6 +128,7 @@ xp2p_src_install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, XP2P_PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Counts since the element started: bytes, buffers, bitrate, connections, retries, "
-          "damaged; of the link: path, rtt, packets-sent, packets-lost",
+          "damaged; of the link: path, rtt, packets-sent, packets-lost; in a swarm: "
+          "swarm-share, swarm-lag, swarm-parents, swarm-links and more",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }

@@ -8,10 +8,12 @@ package gstsrc
 import "C"
 
 import (
+	"time"
 	"unsafe"
 
 	"github.com/xp2p/xp2p/internal/gst/element"
 	"github.com/xp2p/xp2p/internal/gst/target"
+	"github.com/xp2p/xp2p/session"
 )
 
 //export xp2pSrcSetString
@@ -75,5 +77,25 @@ func xp2pSrcStats(src C.gpointer) *C.GstStructure {
 		st.Set("packets-sent", s.Link.PacketsSent)
 		st.Set("packets-lost", s.Link.PacketsLost)
 	}
+	if s.Swarm != nil {
+		setSwarm(st, s.Swarm)
+	}
 	return (*C.GstStructure)(st.Pointer())
+}
+
+// setSwarm sets what a viewer of a 1vN stream has from whom.
+func setSwarm(st element.Structure, s *session.SwarmStats) {
+	share := 0.0
+	if n := s.PeerBytes + s.SourceBytes; n > 0 {
+		share = float64(s.PeerBytes) / float64(n)
+	}
+	st.SetDouble("swarm-share", share)
+	st.SetDouble("swarm-continuity", s.Continuity)
+	st.Set("swarm-lag", uint64(max(s.LagMS, 0))*uint64(time.Millisecond))
+	st.Set("swarm-parents", s.FromPeers)
+	st.Set("swarm-links", s.Links)
+	st.Set("swarm-bytes-peers", s.PeerBytes)
+	st.Set("swarm-bytes-source", s.SourceBytes)
+	st.Set("swarm-bytes-sent", s.SentBytes)
+	st.Set("swarm-forged", s.Forged)
 }

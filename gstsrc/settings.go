@@ -27,7 +27,7 @@ type values struct {
 
 func defaults() values {
 	return values{
-		Properties: target.Properties{Params: C.XP2P_DEFAULT_PARAMS},
+		Properties: target.Properties{Params: C.XP2P_DEFAULT_PARAMS, Swarm: C.XP2P_DEFAULT_SWARM != 0, NoUpload: C.XP2P_DEFAULT_UPLOAD == 0},
 		reconnect:  C.XP2P_DEFAULT_RECONNECT != 0,
 		retries:    C.XP2P_DEFAULT_RETRIES,
 		retryDelay: C.XP2P_DEFAULT_RETRY_DELAY,
@@ -71,6 +71,8 @@ func (s *settings) setString(id C.guint, to string) {
 		s.v.XP2PInfo = to
 	case C.XP2P_PROP_PARAMS:
 		s.v.Params = to
+	case C.XP2P_PROP_CODE_URL:
+		s.v.CodeURL = to
 	}
 }
 
@@ -92,6 +94,10 @@ func (s *settings) setNumber(id C.guint, to int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch id {
+	case C.XP2P_PROP_SWARM:
+		s.v.Swarm = to != 0
+	case C.XP2P_PROP_UPLOAD:
+		s.v.NoUpload = to == 0
 	case C.XP2P_PROP_RECONNECT:
 		s.v.reconnect = to != 0
 	case C.XP2P_PROP_RETRIES:
@@ -105,12 +111,21 @@ func (s *settings) setNumber(id C.guint, to int64) {
 	}
 }
 
+func truth(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func (v *values) number(id C.guint) int64 {
 	switch id {
+	case C.XP2P_PROP_SWARM:
+		return truth(v.Swarm)
+	case C.XP2P_PROP_UPLOAD:
+		return truth(!v.NoUpload)
 	case C.XP2P_PROP_RECONNECT:
-		if v.reconnect {
-			return 1
-		}
+		return truth(v.reconnect)
 	case C.XP2P_PROP_RETRIES:
 		return v.retries
 	case C.XP2P_PROP_RETRY_DELAY:

@@ -27,7 +27,7 @@ import (
 
 // newDialer makes the way to a camera; tests put a camera of their own there.
 var newDialer = func(t target.Target, logger *slog.Logger) receiver.Dialer {
-	if t.HTTP != "" {
+	if t.HTTP != "" && !t.Swarm {
 		return httpflv.New(t.HTTP, logger)
 	}
 	return viewer.New(t, logger)

@@ -79,12 +79,17 @@ func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
 		log: n.log.With("camera", cfg.Name), state: StateConnecting, since: time.Now(),
 		done: make(chan struct{}), wake: make(chan struct{}, 1), demand: demand{cfg: cfg.Record}, keep: cfg.Keep}
 	c.ctx, c.cancel = context.WithCancelCause(n.ctx)
-	if cfg.URL != "" {
+	events := func(e session.Event) {
+		n.bus.publish(Event{Type: "camera.event", Camera: cfg.Name, Detail: e})
+	}
+	switch {
+	case cfg.Many():
+		c.source = newManySource(n, cfg, events)
+	case cfg.URL != "":
 		c.source = &httpSource{client: &http.Client{Transport: n.http}, url: cfg.URL}
-	} else {
-		c.source = &peerSource{pool: n.peers, name: cfg.Name, info: cfg.Info, params: cfg.Params, messages: c.onMessage(), events: func(e session.Event) {
-			n.bus.publish(Event{Type: "camera.event", Camera: cfg.Name, Detail: e})
-		}}
+	default:
+		c.source = &peerSource{peers: n.peers.get, name: cfg.Name, request: session.StreamRequest{Params: gathering(cfg.Params)},
+			info: session.StreamInfo{XP2PInfo: cfg.Info, OnMessage: c.onMessage(), Events: events}}
 	}
 	return c, nil
 }

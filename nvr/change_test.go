@@ -105,7 +105,9 @@ func TestParseCamera(t *testing.T) {
 	for text, want := range map[string]CameraConfig{
 		`{"name":"gate","url":"http://h/x.flv","record":{"when":"events","pre-roll":"2s"}}`: {Name: "gate", URL: "http://h/x.flv",
 			Record: RecordConfig{When: RecordEvents, PreRoll: 2 * time.Second, PostRoll: defaultPostRoll}},
-		"name: gate\nxp2p-info: XP2Pabc%1.0.0\n": {Name: "gate", Info: "XP2Pabc%1.0.0"},
+		`{"name":"yard","url":"https://h/a.flv","code-url":"https://h/code/c"}`: {Name: "yard", URL: "https://h/a.flv", CodeURL: "https://h/code/c"},
+		"name: yard\nurl: https://h/a.flv\nswarm: true\n":                       {Name: "yard", URL: "https://h/a.flv", Swarm: true},
+		"name: gate\nxp2p-info: XP2Pabc%1.0.0\n":                                {Name: "gate", Info: "XP2Pabc%1.0.0"},
 	} {
 		got, err := ParseCamera([]byte(text), "/nowhere")
 		if err != nil || !cmp.Equal(got, want) {
@@ -122,6 +124,10 @@ func TestParseCamera(t *testing.T) {
 		`{"name":"a","url":"http://h/","record":{"messages":true}}`:                                 "when: events",
 		`{"name":"a","url":"http://h/","record":{"when":"request","schedule":["daily 1:00-2:00"]}}`: "any hour",
 		`{"name":"a","url":"http://h/","record":{"pre-roll":"1h"}}`:                                 "not between",
+		`{"name":"a","url":"http://h/","code-url":"c0de"}`:                                          "camera.code-url",
+		`{"name":"a","code-url":"http://h/code/c"}`:                                                 "needs xp2p-info or url",
+		`{"name":"a","xp2p-info":"XP2Pa%1","code-url":"http://h/code/c"}`:                           "goes with url",
+		`{"name":"a","xp2p-info":"XP2Pa%1","swarm":true}`:                                           "goes with url",
 		`{"name":"a","url":"http://h/","recrod":{}}`:                                                "unknown key",
 	} {
 		if _, err := ParseCamera([]byte(text), "/nowhere"); err == nil || !strings.Contains(err.Error(), say) {

@@ -24,6 +24,7 @@ type Config struct {
 	Web        *WebConfig    // nil: no page
 	ExportKey  string        // path of the key that signs manifests of exports
 	Device     *DeviceConfig // nil: the recorder is no device itself
+	MaxUpload  int64         // to other viewers of 1vN streams, bytes/s; 0: 85 % of what the line carries
 	Storage    []StorageConfig
 	Remote     *RemoteConfig // nil: files are copied nowhere
 	Cameras    []CameraConfig
@@ -45,13 +46,18 @@ type StorageConfig struct {
 
 // CameraConfig is one entry of cameras: Info or URL.
 type CameraConfig struct {
-	Name   string
-	Info   string // xp2pInfo
-	URL    string // http-flv
-	Params string // of the stream, with Info
-	Record RecordConfig
-	Keep   KeepConfig
+	Name    string
+	Info    string // xp2pInfo
+	URL     string // http-flv
+	CodeURL string // where the key of a sealed 1vN stream at URL is looked up
+	Swarm   bool   // URL is a 1vN stream: it comes from its other viewers too
+	Params  string // of the stream, with Info
+	Record  RecordConfig
+	Keep    KeepConfig
 }
+
+// Many says whether the camera is a 1vN stream, whose viewers carry each other.
+func (c *CameraConfig) Many() bool { return c.Swarm || c.CodeURL != "" }
 
 func (c *Config) storages() []recorder.StorageConfig {
 	var list []recorder.StorageConfig
@@ -117,6 +123,7 @@ func (c *Config) decode(n *yaml.Node) error {
 		"app":        text(&c.App),
 		"control":    text(&c.Control),
 		"export-key": text(&c.ExportKey),
+		"max-upload": size(&c.MaxUpload),
 		"web": func(n *yaml.Node, key string) error {
 			c.Web = &WebConfig{}
 			return c.Web.decode(n, key)
@@ -205,16 +212,9 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 		"xp2p-info": text(&c.Info),
 		"max-age":   orNone(&c.Keep.MaxAge, age),
 		"max-bytes": orNone(&c.Keep.MaxBytes, size),
-		"url": func(n *yaml.Node, key string) error {
-			if err := text(&c.URL)(n, key); err != nil {
-				return err
-			}
-			u, err := url.Parse(c.URL)
-			if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-				return wrong(n, key, "must be an http:// or https:// URL of an FLV stream")
-			}
-			return nil
-		},
+		"url":       httpURL(&c.URL, "must be an http:// or https:// URL of an FLV stream"),
+		"code-url":  httpURL(&c.CodeURL, "must be the http:// or https:// URL of a stream's key, as xp2p source --seal prints it"),
+		"swarm":     boolean(&c.Swarm),
 		"params": func(n *yaml.Node, key string) error {
 			if err := text(&c.Params)(n, key); err != nil {
 				return err
@@ -235,10 +235,28 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 		return wrong(n, key, "needs xp2p-info or url")
 	case c.Info != "" && c.URL != "":
 		return wrong(n, key, "has xp2p-info and url: one of them")
+	case c.Info != "" && c.CodeURL != "":
+		return wrong(value(n, "code-url"), key+".code-url", "goes with url, that of a stream of many viewers (1vN)")
+	case c.Info != "" && c.Swarm:
+		return wrong(value(n, "swarm"), key+".swarm", "goes with url, that of a stream of many viewers (1vN)")
 	case c.URL != "" && c.Params != "":
 		return wrong(n, key+".params", "goes with xp2p-info; an http-flv camera has everything in its url")
 	}
 	return nil
+}
+
+// httpURL takes an http or https URL; say is what is wrong with another text.
+func httpURL(dst *string, say string) func(*yaml.Node, string) error {
+	return func(n *yaml.Node, key string) error {
+		if err := text(dst)(n, key); err != nil {
+			return err
+		}
+		u, err := url.Parse(*dst)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return wrong(n, key, say)
+		}
+		return nil
+	}
 }
 
 // resolve checks what concerns several keys and makes paths absolute to dir.

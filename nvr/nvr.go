@@ -50,6 +50,7 @@ type NVR struct {
 	pacer   pacer
 	bus     bus
 	peers   *peerPool
+	alone   *peerPool // without an account, for streams of many viewers
 	http    *http.Transport
 	timing  Timing
 	ctx     context.Context // of everything that runs
@@ -89,7 +90,7 @@ func Open(cfg Config, o Options) (*NVR, error) {
 	if o.Peers == nil {
 		o.Peers, n.needsAccount = n.initSession, true
 	}
-	n.peers = newPeerPool(o.Peers)
+	n.peers, n.alone = newPeerPool(o.Peers), newPeerPool(n.initAlone)
 	for _, cc := range cfg.Cameras {
 		c, err := newCamera(n, cc)
 		if err != nil {
@@ -111,7 +112,7 @@ func (n *NVR) initSession(ctx context.Context) (Peers, error) {
 	if err != nil {
 		return nil, &session.Error{Op: "init", Code: session.BadArgument, Err: err}
 	}
-	m, err := session.Init(ctx, session.Config{App: app, Rendezvous: n.cfg.Rendezvous, Logger: n.log})
+	m, err := session.Init(ctx, session.Config{App: app, Rendezvous: n.cfg.Rendezvous, MaxUpload: float64(n.cfg.MaxUpload), Logger: n.log})
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +130,7 @@ func (n *NVR) Close() error {
 	n.cancel()
 	n.wg.Wait()
 	n.peers.close()
+	n.alone.close()
 	n.http.CloseIdleConnections()
 	err := n.archive.Close()
 	if n.store != nil {

@@ -98,14 +98,12 @@ func (p *peerPool) close() {
 	}
 }
 
-// peerSource is a camera behind an xp2pInfo.
+// peerSource is a camera behind an xp2pInfo, or a stream of many viewers.
 type peerSource struct {
-	pool     *peerPool
-	name     string
-	info     string
-	params   string
-	events   func(session.Event)
-	messages session.MessageHandler // nil: not listened to
+	peers   func(context.Context) (Peers, error)
+	name    string
+	info    session.StreamInfo
+	request session.StreamRequest
 
 	starting sync.Mutex // held while a service is started
 	mu       sync.Mutex
@@ -117,7 +115,7 @@ func (p *peerSource) open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return peer.StartStream(ctx, session.StreamRequest{Params: gathering(p.params)})
+	return peer.StartStream(ctx, p.request)
 }
 
 // recordGather is how long a camera lets frames gather for us: a recorder is in
@@ -142,11 +140,11 @@ func (p *peerSource) service(ctx context.Context) (Peer, error) {
 	if peer := p.current(); peer != nil {
 		return peer, nil
 	}
-	peers, err := p.pool.get(ctx)
+	peers, err := p.peers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	peer, err := peers.StartService(ctx, p.name, session.StreamInfo{XP2PInfo: p.info, Events: p.events, OnMessage: p.messages})
+	peer, err := peers.StartService(ctx, p.name, p.info)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@ type source interface {
 	command(ctx context.Context, command string, connect bool) (session.CommandResult, error)
 	// voice begins to talk, over the same connection.
 	voice(ctx context.Context, r session.VoiceRequest, connect bool) (Voice, error)
-	// path is "direct" or "relay" for a peer, "http" for a URL, "" while there is none.
+	// path is "direct" or "relay" for a peer, "http" for a URL, "swarm" for a stream of many
+	// viewers, "" while there is none.
 	path() string
 	close()
 }

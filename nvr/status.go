@@ -24,10 +24,10 @@ const (
 // CameraStatus is what is known of a camera now.
 type CameraStatus struct {
 	Name     string      `json:"name"`
-	Source   string      `json:"source"` // "xp2p" or "http-flv"
+	Source   string      `json:"source"` // "xp2p", "http-flv" or "1vn"
 	State    CameraState `json:"state"`
 	Since    time.Time   `json:"since"`            // of the state
-	Path     string      `json:"path,omitempty"`   // "direct", "relay" or "http" while live
+	Path     string      `json:"path,omitempty"`   // "direct", "relay", "http" or "swarm" while live
 	Bitrate  int64       `json:"bitrate"`          // received, bit/s over the last seconds
 	Received int64       `json:"bytes_received"`   // since the service began
 	Frames   int64       `json:"frames"`           // pictures since the service began
@@ -37,6 +37,8 @@ type CameraStatus struct {
 	// "request"; "": it is not. Whether it is, is a matter of State and of the ledger.
 	Recording string `json:"recording"`
 	Watchers  int    `json:"watchers,omitempty"` // of its live stream
+
+	Swarm *session.SwarmStats `json:"swarm,omitempty"` // of a 1vN stream, since it was connected
 
 	Recorded recorder.CameraStats `json:"recorded"`
 
@@ -51,7 +53,10 @@ func (c *camera) status() CameraStatus {
 		Name: c.cfg.Name, Source: "xp2p", Bitrate: c.meter.rate(), Received: c.received.Load(),
 		Frames: c.frames.Load(), Damage: c.damage.Load(), Recorded: c.rec.Stats(),
 	}
-	if c.cfg.URL != "" {
+	switch {
+	case c.cfg.Many():
+		s.Source = "1vn"
+	case c.cfg.URL != "":
 		s.Source = "http-flv"
 	}
 	c.mu.Lock()
@@ -66,7 +71,7 @@ func (c *camera) status() CameraStatus {
 		}
 	}
 	if s.State == StateLive {
-		s.Path = c.source.path()
+		s.Path, s.Swarm = c.source.path(), c.swarm()
 	} else {
 		s.Bitrate = 0
 	}

@@ -87,7 +87,7 @@ type LevelDetail struct {
 
 // PathDetail says how packets reach the camera now.
 type PathDetail struct {
-	Path   string `json:"path"`   // "direct" or "relay"
+	Path   string `json:"path"`   // "direct" or "relay"; of a 1vN stream "swarm" or "http"
 	Local  string `json:"local"`  // local candidate, "host 192.0.2.1:4000"
 	Remote string `json:"remote"` // remote candidate
 }

@@ -27,9 +27,16 @@ type many struct {
 	// joined waits for StartStream: a service that was just started has joined already.
 	joined   *manyBody
 	current  *peer.Peer // of the stream that goes on; nil: none, or plain http-flv
+	path     string     // viaSwarm or viaHTTP, as the stream was opened last; "": not yet
 	download bool       // switches
 	upload   bool
 }
+
+// Paths of a stream that no camera's link carries.
+const (
+	viaSwarm = "swarm"
+	viaHTTP  = "http" // plain http-flv
+)
 
 // errNoCamera is the answer to what a stream of many viewers cannot do.
 var errNoCamera = errors.New("this is a stream of many viewers (1vN), which has no camera to talk to: start a service with the camera's xp2pInfo")
@@ -44,12 +51,16 @@ type manyBody struct {
 
 func (b *manyBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.once.Do(func() {
-		if b.sock != nil {
-			err = errors.Join(err, b.sock.Close())
-		}
-	})
+	b.once.Do(func() { err = errors.Join(err, b.closeSocket()) })
 	return err
+}
+
+func (b *manyBody) closeSocket() error {
+	sock := b.sock
+	if b.sock = nil; sock == nil {
+		return nil
+	}
+	return sock.Close()
 }
 
 // SwarmStats says how a service takes part in a stream of many viewers, since its stream
@@ -105,6 +116,9 @@ func (s *Service) SwitchSwarm(download, upload bool) error {
 	if m.current != nil {
 		m.current.Switch(download, upload)
 	}
+	if m.joined != nil && m.joined.peer != nil {
+		m.joined.peer.Switch(download, upload)
+	}
 	return nil
 }
 
@@ -144,8 +158,25 @@ func (s *Service) joinMany(ctx context.Context, op string, m *many) error {
 	if old != nil {
 		old.Close()
 	}
-	s.events.notify(Connected, PathDetail{Path: "swarm", Remote: hostOf(m.url)})
+	s.events.notify(Connected, m.pathDetail())
 	return nil
+}
+
+// pathDetail is where the stream comes from, as far as it was opened.
+func (m *many) pathDetail() PathDetail {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.path == "" {
+		return PathDetail{}
+	}
+	return PathDetail{Path: m.path, Remote: hostOf(m.url)}
+}
+
+// opened notes where the stream comes from now.
+func (m *many) opened(path string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.path = path
 }
 
 // hostOf is the part of a URL that may be shown: the rest may hold a code.
@@ -167,26 +198,30 @@ func (s *Service) openMany(ctx context.Context, m *many) (*manyBody, error) {
 		}
 		b.sock = sock
 	}
+	// A key of its own for every stay: two of this module's services may view one stream,
+	// and strangers need not know the viewer again.
+	id, err := link.NewIdentity()
+	if err != nil {
+		return nil, errors.Join(err, b.closeSocket())
+	}
 	m.mu.Lock()
 	download, upload := m.download, m.upload
 	m.mu.Unlock()
-	p, err := peer.Start(ctx, peer.Config{URL: m.url, CodeURL: m.codeURL, Socket: sock, Identity: s.m.id, Servers: s.m.iceServers, NAT: s.m.NAT().Kind,
+	p, err := peer.Start(ctx, peer.Config{URL: m.url, CodeURL: m.codeURL, Socket: sock, Identity: id, Servers: s.m.iceServers, NAT: s.m.NAT().Kind,
 		RelayOnly: s.m.cfg.RelayOnly, MaxUpload: s.m.cfg.MaxUpload, NoDownload: !download, NoUpload: !upload, OnEvent: s.swarmEvent, Logger: s.log})
-	switch {
-	case err == nil:
+	if err == nil {
 		b.peer, b.ReadCloser = p, p
+		m.opened(viaSwarm)
 		return b, nil
-	case b.sock != nil:
-		b.sock.Close()
-		b.sock = nil
 	}
-	if !errors.Is(err, peer.ErrNotSwarm) {
-		return nil, err
+	if closeErr := b.closeSocket(); closeErr != nil || !errors.Is(err, peer.ErrNotSwarm) {
+		return nil, errors.Join(err, closeErr)
 	}
 	s.log.Info("no swarm at the URL: plain http-flv", "host", hostOf(m.url))
 	if b.ReadCloser, err = openPlain(ctx, m.url); err != nil {
 		return nil, err
 	}
+	m.opened(viaHTTP)
 	return b, nil
 }
 
@@ -310,7 +345,7 @@ func (s *Service) swarmEvent(e peer.Event) {
 	case peer.SourceLost:
 		s.events.notify(Reconnecting, ReconnectDetail{Attempt: 1, Reason: "the way to the stream's source broke: " + e.Reason, Code: StreamFailed})
 	case peer.SourceFound:
-		s.events.notify(Connected, PathDetail{Path: "swarm"})
+		s.events.notify(Connected, PathDetail{Path: viaSwarm})
 	case peer.Polluter:
 		s.log.Warn("a viewer sent what the source has not signed, and was dropped", "viewer", e.Peer, "err", e.Reason)
 	}

@@ -111,6 +111,9 @@ func TestManyViewers(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	s := services[0]
+	if p := s.Path(); p.Path != "swarm" || !strings.HasPrefix(src.host, "http://"+p.Remote) {
+		t.Errorf("path %+v", p)
+	}
 	if p, d := s.Camera(); p != "" || d != "" {
 		t.Errorf("camera %s/%s", p, d)
 	}
@@ -149,6 +152,63 @@ func TestManyViewers(t *testing.T) {
 	}
 }
 
+// Two services of one module may view the same stream: a recorder and a player.
+func TestManyOfOneModule(t *testing.T) {
+	src := newManySource(t, false)
+	m := newScripted(t, http.NotFoundHandler()).module(nil)
+	var services []*session.Service
+	for _, id := range []string{"recorder", "player"} {
+		s, err := m.StartService(t.Context(), id, session.StreamInfo{URL: src.url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := s.StartStream(t.Context(), session.StreamRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		readTags(t, st, 20)
+		done := make(chan struct{})
+		go func() { io.Copy(io.Discard, st); close(done) }()
+		t.Cleanup(func() { st.Close(); <-done })
+		services = append(services, s)
+	}
+	for i := 0; ; i++ {
+		var fed int
+		for _, s := range services {
+			if st, ok := s.Swarm(); ok {
+				fed += st.FromPeers
+			}
+		}
+		if fed >= 4 {
+			break
+		}
+		if i == 6000 {
+			t.Fatalf("they do not have the stream from each other: %d stripes", fed)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// What is switched off before the stream is started is off from its first byte.
+func TestSwitchedBeforeTheStream(t *testing.T) {
+	src := newManySource(t, false)
+	s, err := newScripted(t, http.NotFoundHandler()).module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SwitchSwarm(false, false); err != nil {
+		t.Fatal(err)
+	}
+	st, err := s.StartStream(t.Context(), session.StreamRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readTags(t, st, 1)
+	if x, ok := s.Swarm(); !ok || x.Download || x.Upload {
+		t.Errorf("%+v, %v", x, ok)
+	}
+}
+
 // What is at the URL may be plain http-flv, which is pulled like any stream.
 func TestPlainHTTPFLV(t *testing.T) {
 	o := testorigin.New(t, testmedia.FLV(t, testmedia.H264AAC, 4, testmedia.Options{}), 4)
@@ -168,6 +228,9 @@ func TestPlainHTTPFLV(t *testing.T) {
 	readTags(t, st, 100)
 	if _, ok := s.Swarm(); ok {
 		t.Error("plain http-flv has a swarm")
+	}
+	if p := s.Path().Path; p != "http" {
+		t.Errorf("path %q", p)
 	}
 	o.Cut()
 	if _, err := io.Copy(io.Discard, st); err != nil && !errors.Is(err, io.EOF) {

@@ -288,8 +288,12 @@ func pathDetail(p link.Path) PathDetail {
 	return PathDetail{Path: string(p.Kind), Local: p.Local, Remote: p.Remote}
 }
 
-// Path is how packets reach the camera now; the zero value where there is no link.
+// Path is how packets reach the camera now; the zero value where there is no link. Of a
+// 1vN stream it is "swarm" or, where there is no swarm at its URL, "http".
 func (s *Service) Path() PathDetail {
+	if s.grant == nil {
+		return s.manyNow().pathDetail()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link == nil || s.link.Err() != nil {

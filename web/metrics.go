@@ -14,6 +14,8 @@ import (
 	"github.com/xp2p/xp2p/internal/version"
 	"github.com/xp2p/xp2p/nvr"
 	"github.com/xp2p/xp2p/recorder"
+	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/session/metrics"
 )
 
 // metrics serves GET /metrics: the recorder's numbers as they are when they are asked
@@ -21,9 +23,20 @@ import (
 func (s *Server) metrics() http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{cameras: s.cfg.Cameras, recordings: s.cfg.Recordings, log: s.log})
+		&collector{cameras: s.cfg.Cameras, recordings: s.cfg.Recordings, log: s.log}, metrics.Viewers("camera", s.swarms))
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
+}
+
+// swarms are the statistics of the cameras that are streams of many viewers.
+func (s *Server) swarms() map[string]session.SwarmStats {
+	m := map[string]session.SwarmStats{}
+	for _, c := range s.cfg.Cameras.Cameras() {
+		if c.Swarm != nil {
+			m[c.Name] = *c.Swarm
+		}
+	}
+	return m
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {

@@ -29,6 +29,7 @@ type cameraOptions struct {
 	maxViewers                   int
 	grantFor                     time.Duration
 	relayOnly                    bool
+	relay                        []string
 }
 
 func newCameraCommand() *cobra.Command {
@@ -49,6 +50,10 @@ INPUT is one of
 Several --input make an NVR with a channel for each, in their order; NAME=INPUT names
 one. With --record viewers can play back and download what was recorded.
 
+With --relay the camera feeds its stream to an xp2p source (1vN) while somebody watches
+there, for the viewers that it has no room for and for all others. It needs
+XP2P_FEED_TOKEN, the source's.
+
 SPEAKER is where talkback goes, one talker at a time:
   FILE.wav             a WAV file of the last talk (alaw, mulaw, pcm)
   FILE                 an FLV file of the last talk
@@ -60,6 +65,7 @@ SPEAKER is where talkback goes, one talker at a time:
       --input 'gst:v4l2src ! videoconvert ! x264enc tune=zerolatency ! flvmux streamable=true'
   xp2p camera --product T --device nvr --state /tmp/nvr --input door=test: --input yard=rtsp://192.0.2.8/1
   xp2p camera … --speaker 'gst:flvdemux ! alawdec ! audioconvert ! audioresample ! autoaudiosink'
+  XP2P_FEED_TOKEN=… xp2p camera … --relay https://source.example/live/SHOP_front.flv
   xp2p camera … --command-hook ./ptz.sh        # command on stdin, reply on stdout`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCamera(cmd, o) },
@@ -78,6 +84,7 @@ SPEAKER is where talkback goes, one talker at a time:
 	f.StringVar(&o.hook, "command-hook", "", "`PROGRAM` that answers user_define commands: command on stdin, reply on stdout")
 	f.IntVar(&o.maxViewers, "max-viewers", 4, "viewers at once; the next one is refused with 405")
 	f.DurationVar(&o.grantFor, "grant-for", 365*24*time.Hour, "how long a new xp2p-info holds; 0: for ever")
+	f.StringArrayVar(&o.relay, "relay", nil, "`[CHANNEL=]URL` of the stream at an xp2p source --feed, of channel 0 without one; once for each")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "use relays alone, to test them")
 	for _, n := range []string{"product", "device", "input", "state"} {
 		cmd.MarkFlagRequired(n)
@@ -115,6 +122,11 @@ func runCamera(cmd *cobra.Command, o cameraOptions) error {
 		return badArgument(err)
 	}
 	defer d.Close()
+	stopRelays, err := startRelays(cmd.Context(), d, len(cfg.Channels), o.relay, log)
+	if err != nil {
+		return badArgument(err)
+	}
+	defer stopRelays()
 	if err := rec.start(cmd.Context(), d); err != nil {
 		return err
 	}

@@ -41,7 +41,12 @@ func size(n int64) string {
 }
 
 // patient is a camera to look at.
-type patient struct{ name, info, url, params string }
+type patient struct {
+	name, info, url, params string
+
+	many    bool // url is a stream of many viewers
+	codeURL string
+}
 
 // peers looks at the rendezvous, the network and cameras: the one of --xp2p-info, and
 // those of a configuration that no running recorder has told of.
@@ -61,7 +66,7 @@ func (d *doctor) peers(cfg *nvr.Config, told bool) {
 	}
 	if cfg != nil && !told {
 		for _, c := range cfg.Cameras {
-			all = append(all, patient{"camera " + c.Name, c.Info, c.URL, c.Params})
+			all = append(all, patient{name: "camera " + c.Name, info: c.Info, url: c.URL, params: c.Params, many: c.Many(), codeURL: c.CodeURL})
 		}
 	}
 	var m *session.Module
@@ -74,9 +79,12 @@ func (d *doctor) peers(cfg *nvr.Config, told bool) {
 		if d.cmd.Context().Err() != nil {
 			return
 		}
-		if p.url != "" {
+		switch {
+		case p.many:
+			d.manyCamera(m, p)
+		case p.url != "":
 			d.httpCamera(p)
-		} else {
+		default:
 			d.camera(m, p)
 		}
 	}

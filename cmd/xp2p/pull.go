@@ -53,6 +53,8 @@ type pullSummary struct {
 	FirstMS int64   `json:"first_frame_ms"` // from the call to the first key frame
 	Path    string  `json:"path"`
 	Resyncs uint64  `json:"resyncs"`
+
+	Swarm *session.SwarmStats `json:"swarm,omitempty"` // of a 1vN stream
 }
 
 func runPull(cmd *cobra.Command, o pullOptions) error {
@@ -145,5 +147,9 @@ func printSummary(w io.Writer, s pullSummary, asJSON bool) error {
 	}
 	_, err := fmt.Fprintf(w, "pulled %.1f MB, %d frames in %.1f s (%s path; first frame after %d ms)\n",
 		float64(s.Bytes)/1e6, s.Frames, s.Seconds, s.Path, s.FirstMS)
+	if m := s.Swarm; m != nil && err == nil {
+		_, err = fmt.Fprintf(w, "from other viewers %.1f MB, from the source %.1f MB, given on %.1f MB; continuity %.2f %%\n",
+			float64(m.PeerBytes)/1e6, float64(m.SourceBytes)/1e6, float64(m.SentBytes)/1e6, 100*m.Continuity)
+	}
 	return err
 }

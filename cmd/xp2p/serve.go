@@ -27,11 +27,16 @@ func newServeCommand() *cobra.Command {
   http://127.0.0.1:8300/PRODUCT_DEVICE/voice                  talkback, by POST
   http://127.0.0.1:8300/PRODUCT_DEVICE/events                 the camera's messages
 
-All players of a camera share one connection to it. It prints "serve ready URL".
+All players of a camera share one connection to it. Of a stream of many viewers
+(1vN; --url, what xp2p source prints), at /NAME/ipc.flv, each player is a viewer.
+GET /stat?xresid=NAME and /feature?upload=0&download=1 are the original's. It prints "serve ready URL".
 Without a token (XP2P_TOKEN, at least 16 characters) it listens on loopback alone.`,
 		Example: `  xp2p serve --xp2p-info front.info --xp2p-info back.info
   ffplay 'http://127.0.0.1:8300/SHOP_front/ipc.flv?action=live&channel=0'
   curl 'http://127.0.0.1:8300/SHOP_front/command?action=inner_define&channel=0&cmd=get_device_st&type=live'
+
+  xp2p serve --url https://source.example/live/a.flv --code-url https://source.example/code/CODE
+  ffplay http://127.0.0.1:8300/a/ipc.flv
 
   xp2p serve --config serve.yaml
   # serve.yaml; flags and XP2P_… come before it
@@ -41,7 +46,10 @@ Without a token (XP2P_TOKEN, at least 16 characters) it listens on loopback alon
   cameras:
     - xp2p-info: front.info
     - xp2p-info: shed.info
-      lan: 192.0.2.7:40000   # on the own network, without the rendezvous`,
+      lan: 192.0.2.7:40000   # on the own network, without the rendezvous
+    - url: https://source.example/live/a.flv
+      code-url: https://source.example/code/CODE
+      name: square           # http://127.0.0.1:8300/square/ipc.flv`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, file) },
 	}
@@ -50,6 +58,8 @@ Without a token (XP2P_TOKEN, at least 16 characters) it listens on loopback alon
 	f.StringVar(&file, "config", "", "`FILE` with the cameras and what the flags say (YAML)")
 	f.String("local", defaultLocal, "`HOST:PORT` to listen on; port 0: any free one")
 	f.StringArray("xp2p-info", nil, "a camera's xp2pInfo, or a `FILE` that holds it; once for each camera")
+	f.StringArray("url", nil, "`URL` of a 1vN stream; once for each")
+	f.String("code-url", "", "`URL` of the key of the one --url, where it is sealed")
 	f.String("key", "", "`FILE` with this viewer's key, made at first use; without it a key for this run alone")
 	f.Duration("idle", 30*time.Second, "how long a camera's connection outlives its last player")
 	f.Duration("timeout", 10*time.Second, "how long to try to reach a camera")
@@ -69,6 +79,9 @@ type serveFile struct {
 	Cameras    []struct {
 		XP2PInfo string `yaml:"xp2p-info"`
 		LAN      string `yaml:"lan"`
+		URL      string `yaml:"url"`
+		CodeURL  string `yaml:"code-url"`
+		Name     string `yaml:"name"`
 	} `yaml:"cameras"`
 }
 
@@ -104,7 +117,7 @@ func runServe(cmd *cobra.Command, file string) error {
 		return badArgument(err)
 	}
 	var acct account
-	if needsRendezvous(cfg) {
+	if needsRendezvous(cfg) || hasMany(cfg) && hasRendezvous(cmd) {
 		if acct, err = readAccount(cmd); err != nil {
 			return err
 		}
@@ -147,16 +160,27 @@ func serveConfig(cmd *cobra.Command, c serveFile) (cfg local.Config, key string,
 	for _, i := range infos {
 		cfg.Cameras = append(cfg.Cameras, local.Camera{XP2PInfo: i})
 	}
+	urls, _ := cmd.Flags().GetStringArray("url")
+	codeURL, _ := cmd.Flags().GetString("code-url")
+	if codeURL != "" && len(urls) != 1 {
+		return cfg, "", errors.New("--code-url goes with one --url: several are for the --config file")
+	}
+	for _, u := range urls {
+		cfg.Cameras = append(cfg.Cameras, local.Camera{URL: u, CodeURL: codeURL})
+	}
 	for _, cam := range c.Cameras {
-		cfg.Cameras = append(cfg.Cameras, local.Camera{XP2PInfo: cam.XP2PInfo, LAN: cam.LAN})
+		cfg.Cameras = append(cfg.Cameras, local.Camera{XP2PInfo: cam.XP2PInfo, LAN: cam.LAN, URL: cam.URL, CodeURL: cam.CodeURL, Name: cam.Name})
 	}
 	for i := range cfg.Cameras {
+		if cfg.Cameras[i].URL != "" && cfg.Cameras[i].XP2PInfo == "" {
+			continue
+		}
 		if cfg.Cameras[i].XP2PInfo, err = readInfo(cfg.Cameras[i].XP2PInfo); err != nil {
 			return cfg, "", fmt.Errorf("camera %d: %w", i+1, err)
 		}
 	}
 	if len(cfg.Cameras) == 0 {
-		return cfg, "", errors.New("no camera given: set --xp2p-info, or cameras in the --config file")
+		return cfg, "", errors.New("no camera given: set --xp2p-info or --url, or cameras in the --config file")
 	}
 	return cfg, v.GetString("key"), nil
 }
@@ -170,7 +194,18 @@ func durationText(d time.Duration) string {
 
 func needsRendezvous(cfg local.Config) bool {
 	for _, c := range cfg.Cameras {
-		if c.LAN == "" {
+		if c.LAN == "" && c.URL == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// hasMany says whether there is a stream of many viewers, to which a rendezvous lends its
+// STUN and TURN servers.
+func hasMany(cfg local.Config) bool {
+	for _, c := range cfg.Cameras {
+		if c.URL != "" {
 			return true
 		}
 	}

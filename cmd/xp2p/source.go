@@ -22,6 +22,7 @@ import (
 	"github.com/xp2p/xp2p/grant"
 	"github.com/xp2p/xp2p/internal/link"
 	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/swarm/feed"
 	"github.com/xp2p/xp2p/swarm/keys"
 	"github.com/xp2p/xp2p/swarm/source"
 )
@@ -35,7 +36,9 @@ type sourceOptions struct {
 	rotate                time.Duration
 	stun                  []string
 	noTracker             bool
+	feeds                 []string
 	cert, key             string
+	metrics               string
 }
 
 func newSourceCommand() *cobra.Command {
@@ -48,6 +51,10 @@ somebody watches, and send each byte to a few viewers, which pass it on. Any pla
 has the same URL as plain http-flv. It prints "source ready URL" for each stream and,
 with --seal, the code that viewers need.
 
+With --feed a camera comes here itself, from behind any NAT, while somebody watches, and
+none of its places is taken: xp2p camera --relay. Both need XP2P_FEED_TOKEN, the same
+one, at least 16 characters.
+
 An origin is [PATH=]INPUT, with the inputs of xp2p camera; without PATH it is that of
 the input's URL. With --xp2p-info the origin is a camera behind any NAT, at
 /live/PRODUCT_DEVICE.flv, where viewers with liveStreamDomain look for it when the
@@ -56,6 +63,7 @@ camera has no room for them.`,
   xp2p source --origin /live/yard.flv=rtsp://192.0.2.7/1 --seal --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   xp2p source --xp2p-info front.info --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --state /var/lib/xp2p/source
   ffplay http://source.example:8350/live/a.flv
+  XP2P_FEED_TOKEN=… xp2p source --feed /live/SHOP_front.flv --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   curl 'http://source.example:8350/stat?xresid=live/a'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runSource(cmd, o) },
@@ -72,9 +80,11 @@ camera has no room for them.`,
 	f.StringVar(&o.keyService, "key-service", "", "`URL` of the key service, up to /code (token: XP2P_KEY_TOKEN); empty: one in this process")
 	f.DurationVar(&o.rotate, "rotate", 6*time.Hour, "how often a sealed stream's key changes")
 	f.StringArrayVar(&o.stun, "stun", nil, "STUN server `HOST:PORT` that viewers may use")
+	f.StringArrayVar(&o.feeds, "feed", nil, "`PATH` of a stream that a camera feeds (xp2p camera --relay); once for each")
 	f.BoolVar(&o.noTracker, "no-tracker", false, "feed all viewers from here; they do not carry each other")
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the certificate, for https")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its key")
+	addMetricsFlag(cmd, &o.metrics)
 	cmd.MarkFlagRequired("state")
 	return cmd
 }
@@ -90,7 +100,14 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 	if o.linger < 1 {
 		return badArgument(errors.New("--linger must be at least 1 s"))
 	}
-	streams, done, err := sourceStreams(cmd, o, log)
+	feeds, err := sourceFeeds(o)
+	if err != nil {
+		return badArgument(err)
+	}
+	for _, f := range feeds {
+		defer f.Close()
+	}
+	streams, done, err := sourceStreams(cmd, o, feeds, log)
 	if err != nil {
 		return err
 	}
@@ -116,7 +133,12 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 		return badArgument(err)
 	}
 	defer src.Close()
-	mux.Handle("/", src)
+	stopMetrics, err := serveMetrics(cmd, o.metrics, log, src.Collector())
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
+	mux.Handle("/", feed.Handler(feeds, src))
 	return serveSource(cmd, o, src, streams, mux)
 }
 
@@ -177,15 +199,15 @@ func serveSource(cmd *cobra.Command, o sourceOptions, src *source.Source, stream
 var pathOrigin = regexp.MustCompile(`^(/[^=?#]*)=(.+)$`)
 
 // sourceStreams makes the streams of the flags; done ends what they need.
-func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []source.Stream, done func(), err error) {
+func sourceStreams(cmd *cobra.Command, o sourceOptions, feeds map[string]*feed.Feed, log *slog.Logger) (l []source.Stream, done func(), err error) {
 	done = func() {}
-	codes := map[string]string{}
 	for _, c := range o.codes {
-		path, code, ok := strings.Cut(c, "=")
-		if !ok {
+		if !strings.Contains(c, "=") {
 			return nil, done, badArgument(fmt.Errorf("--code %q is not PATH=CODE", c))
 		}
-		codes[path] = code
+	}
+	for _, path := range o.feeds {
+		l = append(l, source.Stream{Path: path, Origin: feeds[path].Open, Code: o.code(path)})
 	}
 	for _, spec := range o.origins {
 		path := ""
@@ -201,7 +223,7 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []s
 		if path == "" || path == "/" {
 			return nil, done, badArgument(fmt.Errorf("--origin %s: give the stream a path: --origin /live/NAME.flv=%s", in, in))
 		}
-		l = append(l, source.Stream{Path: path, Origin: in.Open, Code: codes[path]})
+		l = append(l, source.Stream{Path: path, Origin: in.Open, Code: o.code(path)})
 	}
 	if len(o.infos) > 0 {
 		acct, err := readAccount(cmd)
@@ -219,7 +241,7 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []s
 				done()
 				return nil, func() {}, badArgument(err)
 			}
-			s.Code = codes[s.Path]
+			s.Code = o.code(s.Path)
 			l = append(l, s)
 		}
 	}
@@ -227,6 +249,32 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, log *slog.Logger) (l []s
 		return nil, done, badArgument(errors.New("no stream given: set --origin or --xp2p-info"))
 	}
 	return l, done, nil
+}
+
+// code is what --code says for a stream; "": nothing.
+func (o sourceOptions) code(path string) (code string) {
+	for _, c := range o.codes {
+		if p, v, _ := strings.Cut(c, "="); p == path {
+			code = v
+		}
+	}
+	return code
+}
+
+// sourceFeeds are the streams that cameras feed, by path.
+func sourceFeeds(o sourceOptions) (map[string]*feed.Feed, error) {
+	feeds := map[string]*feed.Feed{}
+	for _, path := range o.feeds {
+		if feeds[path] != nil {
+			return nil, fmt.Errorf("--feed %s is there twice", path)
+		}
+		f, err := feed.New(os.Getenv(feedTokenEnv))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", feedTokenEnv, err)
+		}
+		feeds[path] = f
+	}
+	return feeds, nil
 }
 
 // cameraStream is a stream whose origin is a camera, joined while somebody watches.

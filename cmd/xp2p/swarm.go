@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/session/metrics"
 )
 
 type swarmOptions struct {
@@ -23,6 +25,7 @@ type swarmOptions struct {
 	out        string
 	seconds    float64
 	json       bool
+	metrics    string
 }
 
 func newSwarmCommand() *cobra.Command {
@@ -41,6 +44,7 @@ func addSwarmFlags(cmd *cobra.Command, o *swarmOptions) {
 	f.Float64Var(&o.upload, "max-upload", 0, "upload at most `MBIT/S` to other viewers; 0: 85 % of what the line carries")
 	f.BoolVar(&o.noUpload, "no-upload", false, "give other viewers nothing")
 	f.BoolVar(&o.noDownload, "no-download", false, "take all from the source")
+	addMetricsFlag(cmd, &o.metrics)
 	f.Float64Var(&o.seconds, "seconds", 0, "end after `N` seconds; 0: go on")
 }
 
@@ -64,9 +68,9 @@ without one viewers meet where their addresses can be reached.`,
 				}
 				defer func() { err = errors.Join(err, closeOut()) }()
 				sum, err := copyTags(w, st, began)
-				sum.Path = "swarm"
-				if _, ok := s.Swarm(); !ok {
-					sum.Path = "http-flv"
+				sum.Path = s.Path().Path
+				if stats, ok := s.Swarm(); ok {
+					sum.Swarm = &stats
 				}
 				if ctx.Err() != nil { // the end that was asked for
 					err = nil
@@ -126,7 +130,7 @@ thrown away.`,
 }
 
 // view joins a 1vN stream and hands it over to do.
-func view(cmd *cobra.Command, url string, o swarmOptions, do func(context.Context, *session.Service, *session.Stream) error) error {
+func view(cmd *cobra.Command, stream string, o swarmOptions, do func(context.Context, *session.Service, *session.Stream) error) error {
 	if o.seconds < 0 || o.upload < 0 {
 		return badArgument(errors.New("--seconds and --max-upload cannot be negative"))
 	}
@@ -145,7 +149,7 @@ func view(cmd *cobra.Command, url string, o swarmOptions, do func(context.Contex
 		return err
 	}
 	defer m.Close()
-	s, err := m.StartService(cmd.Context(), "cli", session.StreamInfo{URL: url, CodeURL: o.codeURL})
+	s, err := m.StartService(cmd.Context(), "cli", session.StreamInfo{URL: stream, CodeURL: o.codeURL})
 	if err != nil {
 		return err
 	}
@@ -160,18 +164,33 @@ func view(cmd *cobra.Command, url string, o swarmOptions, do func(context.Contex
 		return err
 	}
 	defer st.Close()
-	if o.noUpload || o.noDownload {
-		if err := s.SwitchSwarm(!o.noDownload, !o.noUpload); err != nil {
-			return err
-		}
-	}
 	if o.seconds > 0 {
 		c, cancel := context.WithTimeout(ctx, time.Duration(o.seconds*float64(time.Second)))
 		defer cancel()
 		ctx = c
 	}
 	defer context.AfterFunc(ctx, func() { st.Close() })()
+	stopMetrics, err := serveMetrics(cmd, o.metrics, log, metrics.Viewers("stream", func() map[string]session.SwarmStats {
+		stats, ok := s.Swarm()
+		if !ok {
+			return nil
+		}
+		return map[string]session.SwarmStats{streamName(stream): stats}
+	}))
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 	return do(ctx, s, st)
+}
+
+// streamName is what a stream is called: its URL's host and path, without what may be secret.
+func streamName(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return ""
+	}
+	return u.Host + u.Path
 }
 
 // drawing shows statistics: on a terminal always in the same place, else line by line.

@@ -142,6 +142,8 @@ func TestSourceAndSwarm(t *testing.T) {
 		{[]string{"swarm", "pull", "http://127.0.0.1:1/live/a.flv"}, "(code -2402)"},
 		{[]string{"swarm", "pull", "rtmp://127.0.0.1/live/a"}, "(code -2404)"},
 		{[]string{"swarm", "pull", url, "--seconds", "-1"}, "(code -2000)"},
+		{[]string{"swarm", "pull", url, "--code-url", codeURL, "-o", out, "--metrics", "0.0.0.0:0"}, "XP2P_TOKEN"},
+		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--metrics", "9350"}, "not HOST:PORT"},
 		{[]string{"swarm", "simulate", "--out", dir, "--peers", "0"}, "(code -2000)"},
 		{[]string{"source", "--state", dir}, "no stream given"},
 		{[]string{"source", "--state", dir, "--origin", "flv:" + file}, "give the stream a path"},
@@ -149,6 +151,7 @@ func TestSourceAndSwarm(t *testing.T) {
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--tls-cert", "x"}, "go together"},
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--linger", "0"}, "--linger"},
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--code", "x"}, "PATH=CODE"},
+		{[]string{"source", "--state", dir, "--feed", "/live/a.flv"}, "XP2P_FEED_TOKEN"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		_, _, err := once(ctx, tt.args...)

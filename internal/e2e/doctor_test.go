@@ -63,6 +63,8 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("a wrong account: %+v", m)
 	}
 
+	many := spawn(t, "source", xp2p(t), "source", "--origin", "/live/a.flv=flv:"+testmedia.FLV(t, testmedia.H264AAC, 4, short), "--listen", "127.0.0.1:0", "--seal", "--state", t.TempDir())
+	square, code, _ := strings.Cut(many.ready("source ready "), " code-url ")
 	n := w.nvr(segment, source{name: "gate", info: gate.info}, source{name: "yard", url: url}, source{name: "gone", url: "http://127.0.0.1:9/live.flv"})
 	n.awaitPictures(2*testmedia.FrameRate, "gate", "yard")
 	m = findings(t, 1, "--config", n.config)
@@ -72,7 +74,10 @@ func TestDoctor(t *testing.T) {
 	want(m, "camera gone", "fail", "connection refused")
 	n.stop()
 
+	appendTo(t, n.config, "  - {name: square, url: '"+square+"', code-url: '"+code+"'}\n  - {name: sealed, url: '"+square+"', swarm: true}\n")
 	m = findings(t, 1, "--config", n.config)
+	want(m, "camera square", "ok", "joined a swarm; h264")
+	want(m, "camera sealed", "fail", "(code -2502)")
 	want(m, "recorder", "note", "does not run")
 	want(m, "storage", "ok", "are on the disk in")
 	want(m, "camera gate", "ok", "direct path")

@@ -10,6 +10,9 @@
 //	GET  /PRODUCT_DEVICE/command?COMMAND     a command; POST takes it as the body
 //	GET  /PRODUCT_DEVICE/events              the camera's messages, one JSON object per line
 //	POST /PRODUCT_DEVICE/events?id=N         the answer to one
+//	GET  /NAME/ipc.flv                       a stream of many viewers (1vN)
+//	GET  /stat?xresid=NAME                   what of it came from whom
+//	GET  /feature?download=1&upload=0        the switches of all such streams
 //
 // Requests and answers pass through as they are (docs/design/0005); where the
 // camera was not reached the answer is {"status","error","code"}, code an X-P2P

@@ -33,7 +33,15 @@ const (
 func (s *Server) routes() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /{$}", s.list)
-	m.HandleFunc("GET /{camera}/ipc.flv", s.with(s.stream))
+	m.HandleFunc("GET /{camera}/ipc.flv", func(w http.ResponseWriter, r *http.Request) {
+		if m := s.many[r.PathValue("camera")]; m != nil {
+			s.serveMany(w, r, m)
+			return
+		}
+		s.with(s.stream)(w, r)
+	})
+	m.HandleFunc("GET /stat", s.serveStat)
+	m.HandleFunc("GET /feature", s.serveFeature)
 	m.HandleFunc("POST /{camera}/voice", s.with(s.voice))
 	m.HandleFunc("GET /{camera}/command", s.with(s.command))
 	m.HandleFunc("POST /{camera}/command", s.with(s.command))
@@ -49,6 +57,10 @@ func (s *Server) routes() http.Handler {
 func (s *Server) with(h func(http.ResponseWriter, *http.Request, *camera)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := s.byKey[r.PathValue("camera")]
+		if m := s.many[r.PathValue("camera")]; m != nil {
+			refuse(w, http.StatusNotFound, int(session.NotSupported), "this is a stream of many viewers (1vN), which has no camera to talk to: it has ipc.flv alone")
+			return
+		}
 		if c == nil {
 			refuse(w, http.StatusNotFound, int(session.NoService), fmt.Sprintf("no camera %q here (GET / lists them)", r.PathValue("camera")))
 			return
@@ -59,14 +71,14 @@ func (s *Server) with(h func(http.ResponseWriter, *http.Request, *camera)) http.
 
 // listed is a camera in the answer to GET /.
 type listed struct {
-	Camera    string `json:"camera"` // PRODUCT_DEVICE
-	Product   string `json:"productId"`
-	Device    string `json:"deviceName"`
+	Camera    string `json:"camera"` // PRODUCT_DEVICE; of a stream of many viewers its name, and it has Live alone
+	Product   string `json:"productId,omitempty"`
+	Device    string `json:"deviceName,omitempty"`
 	Connected bool   `json:"connected"`
 	Live      string `json:"live"`
-	Command   string `json:"command"`
-	Voice     string `json:"voice"`
-	Events    string `json:"events"`
+	Command   string `json:"command,omitempty"`
+	Voice     string `json:"voice,omitempty"`
+	Events    string `json:"events,omitempty"`
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
@@ -82,6 +94,10 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 			Voice:   at + "/voice?channel=0",
 			Events:  at + "/events",
 		})
+	}
+	for _, m := range s.streams {
+		_, _, players := m.flow()
+		l.Cameras = append(l.Cameras, listed{Camera: m.key, Connected: players > 0, Live: "http://" + r.Host + "/" + m.key + "/ipc.flv"})
 	}
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
@@ -143,7 +159,7 @@ func (s *Server) voice(w http.ResponseWriter, r *http.Request, c *camera) {
 func (s *Server) pass(w http.ResponseWriter, r *http.Request, c *camera, body io.Reader) {
 	svc, release, err := c.use(r.Context())
 	if err != nil {
-		s.fail(w, r, c, err)
+		s.fail(w, r, c.key, err)
 		return
 	}
 	defer release()
@@ -160,7 +176,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, c *camera, body io
 	}
 	res, err := svc.RoundTrip(out)
 	if err != nil {
-		s.fail(w, r, c, err)
+		s.fail(w, r, c.key, err)
 		return
 	}
 	defer res.Body.Close()
@@ -208,7 +224,7 @@ func copyBody(w http.ResponseWriter, body io.Reader) error {
 }
 
 // fail answers a request for which the camera was not reached.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, c *camera, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, key string, err error) {
 	if cause := context.Cause(r.Context()); cause != nil {
 		status := http.StatusGatewayTimeout
 		if !errors.Is(cause, errNoAnswer) { // the player is gone, or the server goes
@@ -221,12 +237,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, c *camera, err err
 	if !ok {
 		code = session.StreamFailed
 	}
-	s.log.Warn("camera not reached", "camera", c.key, "err", err, "code", int(code))
+	s.log.Warn("camera not reached", "camera", key, "err", err, "code", int(code))
 	status := http.StatusBadGateway
 	switch code {
 	case session.BadArgument:
 		status = http.StatusBadRequest
-	case session.BadXP2PInfo:
+	case session.BadXP2PInfo, session.DecryptFailed:
 		status = http.StatusForbidden
 	}
 	refuse(w, status, int(code), err.Error())

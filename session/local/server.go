@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,11 +38,18 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Camera is one camera behind the server.
+// Camera is one camera behind the server, by its XP2PInfo, or one stream of many viewers,
+// by its URL.
 type Camera struct {
 	XP2PInfo string
 	// LAN is "HOST:PORT" of a camera on the own network; empty: through the rendezvous.
 	LAN string
+
+	// URL is a 1vN stream's, and CodeURL where its key is looked up (session.StreamInfo).
+	URL, CodeURL string
+	// Name of such a stream in this server's URLs; empty: the last part of URL's path,
+	// without ".flv".
+	Name string
 }
 
 const (
@@ -63,10 +71,16 @@ type Server struct {
 	http     *http.Server
 	cameras  []*camera // in the order of Config
 	byKey    map[string]*camera
+	many     map[string]*many // streams of many viewers
+	streams  []*many          // the same, in the order of Config
 	requests atomic.Int64
 	patience time.Duration // for a command, from its first byte to its answer
 	stop     context.CancelFunc
-	done     chan struct{}
+
+	switching        sync.Mutex // over the switches of all streams of many viewers
+	download, upload bool
+
+	done chan struct{}
 }
 
 // Start starts the server. Its errors are *session.Error with the code LocalServerFailed,
@@ -79,7 +93,7 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.Idle == 0 {
 		cfg.Idle = defaultIdle
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, byKey: map[string]*camera{}, done: make(chan struct{}), patience: commandTimeout}
+	s := &Server{cfg: cfg, log: cfg.Logger, byKey: map[string]*camera{}, many: map[string]*many{}, download: true, upload: true, done: make(chan struct{}), patience: commandTimeout}
 	if err := s.check(); err != nil {
 		return nil, &session.Error{Op: op, Code: session.BadArgument, Err: err}
 	}
@@ -120,7 +134,7 @@ func (s *Server) check() error {
 	case s.cfg.Module == nil:
 		return errors.New("the local server needs a module")
 	case len(s.cfg.Cameras) == 0:
-		return errors.New("no camera was given: the local server needs at least one xp2pInfo")
+		return errors.New("no camera was given: the local server needs at least one xp2pInfo, or the URL of a stream of many viewers")
 	case s.cfg.Idle < 0:
 		return errors.New("the idle time is negative")
 	case s.cfg.Token != "" && len(s.cfg.Token) < minToken:
@@ -137,13 +151,19 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
-// add enters a camera, whose URLs begin with PRODUCT_DEVICE.
+// add enters a camera, whose URLs begin with PRODUCT_DEVICE, or a stream of many viewers.
 func (s *Server) add(c Camera) *session.Error {
+	if c.URL != "" {
+		return s.addMany(c)
+	}
 	g, err := grant.Parse(c.XP2PInfo)
 	if err != nil {
 		return &session.Error{Code: session.BadXP2PInfo, Err: err}
 	}
 	cam := newCamera(g.Product, g.Device, s.cfg.Idle, s.log)
+	if s.many[cam.key] != nil {
+		return &session.Error{Code: session.BadArgument, Err: fmt.Errorf("a camera and a stream would have the URL /%s: give the stream another name", cam.key)}
+	}
 	if old := s.byKey[cam.key]; old != nil {
 		return &session.Error{Code: session.BadArgument, Err: fmt.Errorf("two cameras would have the URL /%s: %s/%s and %s/%s",
 			cam.key, old.product, old.device, cam.product, cam.device)}
@@ -153,6 +173,23 @@ func (s *Server) add(c Camera) *session.Error {
 	}
 	s.byKey[cam.key] = cam
 	s.cameras = append(s.cameras, cam)
+	return nil
+}
+
+func (s *Server) addMany(c Camera) *session.Error {
+	m, err := newMany(c, s.cfg.Module, s.log)
+	switch {
+	case err != nil:
+	case c.XP2PInfo != "" || c.LAN != "":
+		err = errors.New("a stream of many viewers has a url, and no xp2pInfo or LAN address: give either")
+	case s.many[m.key] != nil || s.byKey[m.key] != nil:
+		err = fmt.Errorf("two streams would have the URL /%s: give one of them another name", m.key)
+	}
+	if err != nil {
+		return &session.Error{Code: session.BadArgument, Err: err}
+	}
+	s.many[m.key] = m
+	s.streams = append(s.streams, m)
 	return nil
 }
 
@@ -189,11 +226,15 @@ func (s *Server) URL() string {
 	return "http://" + a.String() + "/"
 }
 
-// Keys are the names by which the cameras are found in URLs, PRODUCT_DEVICE.
+// Keys are the names by which the cameras are found in URLs, PRODUCT_DEVICE, and behind
+// them those of streams of many viewers.
 func (s *Server) Keys() []string {
 	var keys []string
 	for _, c := range s.cameras {
 		keys = append(keys, c.key)
+	}
+	for _, m := range s.streams {
+		keys = append(keys, m.key)
 	}
 	return slices.Clip(keys)
 }

@@ -42,7 +42,8 @@ type room struct {
 	viewers map[string]*viewer      // by token
 	byID    map[wire.PeerID]*viewer // those with a track
 
-	p2p uint64 // bytes that viewers had from each other
+	p2p      uint64 // bytes that viewers had from each other
+	polluted uint64 // times that a viewer met one that sent what was not signed
 }
 
 // viewer is one that joined.
@@ -54,6 +55,11 @@ type viewer struct {
 	out    chan []byte // frames of the tracker
 	cut    func()      // ends the track
 	p2p    uint64      // as it reported last
+	bad    uint64      // likewise, how many it dropped
+
+	reported   bool
+	lag        time.Duration
+	continuity float64
 }
 
 func newRoom(s *stream, cfg *Config) *room {
@@ -306,6 +312,7 @@ func (m *room) hear(v *viewer, t wire.Type, body []byte) error {
 	case wire.TypeRequest:
 		l, err := wire.ParseList(body)
 		if err == nil {
+			m.s.asked.Add(uint64(len(l)))
 			m.s.hub.request(&v.cursor, l)
 		}
 		return err
@@ -336,6 +343,11 @@ func (m *room) hear(v *viewer, t wire.Type, body []byte) error {
 			m.p2p += rep.P2PBytes - v.p2p
 			v.p2p = rep.P2PBytes
 		}
+		if n := uint64(len(rep.Bad)); n > v.bad {
+			m.polluted += n - v.bad
+			v.bad = n
+		}
+		v.reported, v.lag, v.continuity = true, time.Duration(rep.LagMS)*time.Millisecond, rep.Continuity
 		m.tracker.Report(v.id, &rep)
 		m.pass()
 	case wire.TypeAsk:

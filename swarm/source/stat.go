@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // Stats of a stream since the source was started.
@@ -16,6 +17,15 @@ type Stats struct {
 	SourceBytes uint64 // sent to viewers
 	PeerBytes   uint64 // that viewers had from each other, by their own account
 	Pulls       uint64 // connections to the origin
+	OriginBytes uint64 // received from it
+	Asked       uint64 // chunks that viewers missed and asked for
+
+	// By the members' own account: how often one dropped another that sent what the source
+	// had not signed; how late chunks come beyond what the source alone would be, in the
+	// mean of all members and at the worst; and the mean part of chunks that came in time.
+	Polluted          uint64
+	LagMean, LagWorst time.Duration
+	Continuity        float64
 }
 
 // Stats reads the counters of the stream with a path; false: there is none.
@@ -24,10 +34,11 @@ func (s *Source) Stats(path string) (Stats, bool) {
 	if st == nil {
 		return Stats{}, false
 	}
-	out := Stats{SourceBytes: st.sent.Load(), Pulls: st.pulls.Load()}
+	out := Stats{SourceBytes: st.sent.Load(), Pulls: st.pulls.Load(), OriginBytes: st.took.Load(), Asked: st.asked.Load(), Continuity: 1}
 	st.mu.Lock()
 	out.Viewers = st.viewers
 	st.mu.Unlock()
+	st.room.account(&out)
 	st.room.mu.Lock()
 	out.Members, out.PeerBytes = st.room.tracker.Len(), st.room.p2p
 	st.room.mu.Unlock()

@@ -48,6 +48,8 @@ type stream struct {
 
 	sent  atomic.Uint64 // bytes to viewers of all kinds
 	pulls atomic.Uint64 // connections to the origin
+	took  atomic.Uint64 // bytes from it
+	asked atomic.Uint64 // chunks that viewers missed and asked for
 }
 
 var errFull = errors.New("the stream has as many viewers as it can have: try again later")
@@ -184,7 +186,7 @@ func (s *stream) pull(ctx context.Context) error {
 	s.pmu.Unlock()
 	f := newFlusher(s)
 	defer f.stop()
-	r := flv.NewReader(body, flv.Options{})
+	r := flv.NewReader(counting{body, &s.took}, flv.Options{})
 	var tag flv.Tag
 	var unit demux.Unit
 	for first := true; ; first = false {

@@ -19,6 +19,11 @@ type Dialer interface {
 // Sized is a stream that knows how long the whole file is.
 type Sized interface{ Size() int64 }
 
+// Swarmer is a link that may be one of many viewers' (1vN); false: it is not now.
+type Swarmer interface {
+	Swarm() (session.SwarmStats, bool)
+}
+
 // Link is an open connection to a camera.
 type Link interface {
 	// Stream asks for a stream by the query of its request and gives its bytes:
@@ -29,7 +34,8 @@ type Link interface {
 	// Command sends a command and waits for the reply. Any number of calls, from
 	// any goroutine, also while the link is being closed.
 	Command(ctx context.Context, command string) (session.CommandResult, error)
-	// Path says how packets reach the camera now: "direct", "relay".
+	// Path says how packets reach the camera now: "direct", "relay", "swarm",
+	// "http".
 	Path() string
 	// Stats are the link's counters.
 	Stats() session.LinkStats

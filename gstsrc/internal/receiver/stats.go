@@ -19,6 +19,7 @@ type Stats struct {
 	Bitrate     uint64 // of the joined stream in bit/s, over the last seconds
 	Path        string // how packets reach the camera now; "" while not connected
 	Link        session.LinkStats
+	Swarm       *session.SwarmStats // nil: not in a swarm
 }
 
 // counters are the Stats and what is asked for the link's part of them.
@@ -83,6 +84,11 @@ func (r *Receiver) Stats() Stats {
 	r.stats.mu.Unlock()
 	if l != nil {
 		s.Path, s.Link = l.Path(), l.Stats()
+		if m, ok := l.(Swarmer); ok {
+			if x, ok := m.Swarm(); ok {
+				s.Swarm = &x
+			}
+		}
 	}
 	return s
 }

@@ -16,6 +16,9 @@ import (
 
 func (l *link) Stats() session.LinkStats { return l.s.Stats() }
 
+// Swarm makes it a receiver.Swarmer.
+func (l *link) Swarm() (session.SwarmStats, bool) { return l.s.Swarm() }
+
 func (l *link) Command(ctx context.Context, command string) (session.CommandResult, error) {
 	return l.s.SendCommand(ctx, command)
 }

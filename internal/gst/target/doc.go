@@ -4,6 +4,8 @@
 // an element means, from its properties, its URI and the environment.
 //
 //	xp2p://PRODUCT/DEVICE?action=live&channel=0&quality=high&_rendezvous=…&_app=…&_xp2p_info=…
+//	xp2p+https://HOST/live/a.flv                      plain http-flv
+//	xp2p+https://HOST/live/a.flv?_code_url=…          a stream of many viewers (1vN); or _swarm=on
 //
 // What is said in several places is taken from the property first, then from
 // the URI, then from the environment.

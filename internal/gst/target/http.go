@@ -4,6 +4,7 @@ package target
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 )
@@ -14,35 +15,121 @@ const (
 	SchemeHTTPS = "xp2p+https"
 )
 
-// HTTP is the http or https URL of an xp2p+http or xp2p+https URI.
-func HTTP(uri string) (u string, ok bool) {
-	scheme, rest, ok := strings.Cut(uri, "://")
+// The parameters of such a URI that are for this side, besides _rendezvous and _app.
+const (
+	paramCodeURL = "_code_url"
+	paramSwarm   = "_swarm"
+)
+
+// Stream is what an xp2p+http or xp2p+https URI says. Empty fields were not in it.
+type Stream struct {
+	URL     string // http or https, without the parameters that are for this side
+	CodeURL string
+	Swarm   bool
+
+	Rendezvous, App string
+}
+
+// IsHTTP says whether a URI is of one of the schemes of ParseHTTP.
+func IsHTTP(uri string) bool {
+	_, _, ok := cutHTTP(uri)
+	return ok
+}
+
+func cutHTTP(uri string) (scheme, rest string, ok bool) {
+	scheme, rest, ok = strings.Cut(uri, "://")
+	switch {
+	case !ok:
+	case strings.EqualFold(scheme, SchemeHTTP):
+		return "http", rest, true
+	case strings.EqualFold(scheme, SchemeHTTPS):
+		return "https", rest, true
+	}
+	return "", "", false
+}
+
+// ParseHTTP reads an xp2p+http or xp2p+https URI. Its errors never repeat the URI, which
+// may carry a password or a code.
+func ParseHTTP(uri string) (s Stream, err error) {
+	const form = "must look like xp2p+https://HOST/PATH.flv"
+	scheme, rest, ok := cutHTTP(uri)
 	if !ok {
-		return "", false
+		return s, errors.New("not a URI of http-flv; it " + form)
 	}
-	switch strings.ToLower(scheme) {
-	case SchemeHTTP:
-		return "http://" + rest, true
-	case SchemeHTTPS:
-		return "https://" + rest, true
+	rest, query, asked := strings.Cut(rest, "?")
+	var servers []string
+	for field := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(field, "=")
+		switch key {
+		case paramCodeURL:
+			s.CodeURL, err = url.QueryUnescape(value)
+		case paramRendezvous:
+			s.Rendezvous, err = url.QueryUnescape(value)
+		case paramApp:
+			s.App, err = url.QueryUnescape(value)
+		case paramSwarm:
+			if value != "on" && value != "off" {
+				return Stream{}, errors.New("URI parameter _swarm is on or off")
+			}
+			s.Swarm = value == "on"
+		default:
+			servers = append(servers, field)
+		}
+		if err != nil {
+			return Stream{}, fmt.Errorf("URI parameter %s has a broken %%-escape", key)
+		}
 	}
-	return "", false
+	s.URL = scheme + "://" + rest
+	if query = strings.Join(servers, "&"); asked && query != "" {
+		s.URL += "?" + query
+	}
+	if u, err := url.Parse(s.URL); err != nil || u.Host == "" {
+		return Stream{}, errors.New("not a URL of a stream; it " + form)
+	}
+	return s, nil
 }
 
 // Check says what is wrong with a URI of any of the schemes.
-func Check(uri string) error {
-	if h, ok := HTTP(uri); ok {
-		return checkHTTP(h)
+func Check(uri string) (err error) {
+	if IsHTTP(uri) {
+		_, err = ParseHTTP(uri)
+	} else {
+		_, err = ParseURI(uri)
 	}
-	_, err := ParseURI(uri)
 	return err
 }
 
-// checkHTTP never repeats the URL, which may carry a password.
-func checkHTTP(u string) error {
-	p, err := url.Parse(u)
-	if err != nil || p.Host == "" {
-		return errors.New("not a URL of a stream; it must look like xp2p+https://HOST/PATH.flv")
+// resolveHTTP is Resolve for such a URI. The account is for a swarm alone, and not needed
+// there: it lends the rendezvous' STUN and TURN servers.
+func resolveHTTP(p Properties, getenv func(string) string) (Target, error) {
+	s, err := ParseHTTP(p.Location)
+	if err != nil {
+		return Target{}, bad(err)
 	}
-	return nil
+	t := Target{HTTP: s.URL, CodeURL: first(p.CodeURL, s.CodeURL), Params: DefaultParams}
+	if t.Swarm = p.Swarm || s.Swarm || t.CodeURL != ""; !t.Swarm {
+		return t, nil
+	}
+	t.NoUpload = p.NoUpload
+	if t.CodeURL != "" {
+		if u, err := url.Parse(t.CodeURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return Target{}, bad(errors.New("code-url is not the URL of a stream's key: it must look like https://HOST/code/CODE, as `xp2p source --seal` prints it"))
+		}
+	}
+	rendezvous, app := first(p.Rendezvous, s.Rendezvous), first(p.App, s.App)
+	switch {
+	case rendezvous == "" && app == "":
+		if r, a := getenv(EnvRendezvous), getenv(EnvApp); r != "" && a != "" {
+			t.Rendezvous, t.App = r, a
+		}
+		return t, nil
+	case rendezvous == "":
+		rendezvous = getenv(EnvRendezvous)
+	case app == "":
+		app = getenv(EnvApp)
+	}
+	if t.Rendezvous, t.App = rendezvous, app; rendezvous == "" || app == "" {
+		return Target{}, bad(errors.New("rendezvous and app go together: set both, or neither where the other viewers can be reached without STUN and TURN"))
+	}
+	return t, nil
 }

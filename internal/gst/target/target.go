@@ -26,13 +26,21 @@ type Properties struct {
 	App        string // path of app.json
 	XP2PInfo   string
 	Params     string // query of the request; Location has precedence, parameter by parameter
+	CodeURL    string // of a sealed 1vN stream's key; joins the swarm as well
+	Swarm      bool   // join the swarm of an http location
+	NoUpload   bool   // give other viewers of a swarm nothing
 }
 
 // Target is one stream of one camera, seen from one account.
 type Target struct {
-	// HTTP is the URL of a plain http-flv stream. Nothing else is set then but Params,
-	// which say that it is live.
-	HTTP string
+	// HTTP is the URL of an http-flv stream. Product, Device and XP2PInfo are not set then,
+	// and Params say that it is live. With Swarm its viewers carry each other (1vN);
+	// without, Rendezvous and App are not set either.
+	HTTP    string
+	Swarm   bool
+	CodeURL string // where the key of a sealed stream is looked up
+	// NoUpload: the other viewers get nothing from this one.
+	NoUpload bool
 
 	Product, Device string // empty: those in XP2PInfo
 	XP2PInfo        string
@@ -57,11 +65,11 @@ func (t *Target) Name() string {
 // Resolve puts together what properties, URI and environment say. Its errors
 // are *session.Error with code BadArgument and say what to set.
 func Resolve(p Properties, getenv func(string) string) (Target, error) {
-	if h, ok := HTTP(p.Location); ok {
-		if err := checkHTTP(h); err != nil {
-			return Target{}, bad(err)
-		}
-		return Target{HTTP: h, Params: DefaultParams}, nil
+	if IsHTTP(p.Location) {
+		return resolveHTTP(p, getenv)
+	}
+	if p.Swarm || p.CodeURL != "" {
+		return Target{}, bad(errors.New("code-url and swarm are for a stream of many viewers: set location to its URL, xp2p+https://HOST/PATH.flv"))
 	}
 	var u URI
 	if p.Location != "" {
@@ -92,7 +100,7 @@ func Resolve(p Properties, getenv func(string) string) (Target, error) {
 // Params is the query of the stream's request, as Resolve finds it; where the
 // location is no URI, that of the rest.
 func Params(p Properties) string {
-	if _, ok := HTTP(p.Location); ok {
+	if IsHTTP(p.Location) {
 		return DefaultParams
 	}
 	u, _ := ParseURI(p.Location)

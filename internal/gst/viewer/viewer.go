@@ -29,14 +29,17 @@ type Service struct {
 	release func()
 }
 
-// Start connects to the camera of t. events receives what happens on the link, from any
+// Start connects to the camera of t, or joins its stream of many viewers. events receives what happens on the link, from any
 // goroutine, until the service is closed. The account's file is read each time, so that
 // it may be replaced meanwhile. Errors are those of session.Init and StartService.
 func Start(ctx context.Context, t target.Target, logger *slog.Logger, events func(session.Event)) (*Service, error) {
 	const op = "init"
-	app, err := session.ReadAppParams(t.App)
-	if err != nil {
-		return nil, &session.Error{Op: op, Code: session.BadArgument, Err: err}
+	var app session.AppParams
+	if t.App != "" { // a swarm needs none
+		var err error
+		if app, err = session.ReadAppParams(t.App); err != nil {
+			return nil, &session.Error{Op: op, Code: session.BadArgument, Err: err}
+		}
 	}
 	m, release, err := modules.acquire(ctx, account{app, t.Rendezvous}, func(ctx context.Context) (*session.Module, error) {
 		return session.Init(ctx, session.Config{App: app, Rendezvous: t.Rendezvous, Logger: logger})
@@ -48,9 +51,17 @@ func Start(ctx context.Context, t target.Target, logger *slog.Logger, events fun
 		ProductID:  t.Product,
 		DeviceName: t.Device,
 		XP2PInfo:   t.XP2PInfo,
+		URL:        t.HTTP,
+		CodeURL:    t.CodeURL,
 		Events:     events,
 	})
+	if err == nil && t.NoUpload {
+		err = s.SwitchSwarm(true, false)
+	}
 	if err != nil {
+		if s != nil {
+			s.Close()
+		}
 		release()
 		return nil, err
 	}
@@ -60,6 +71,9 @@ func Start(ctx context.Context, t target.Target, logger *slog.Logger, events fun
 // id names a service in events and logs. Two elements may use one camera.
 func id(t target.Target) string {
 	n := serial.Add(1)
+	if t.HTTP != "" {
+		return fmt.Sprintf("%s-%d", t.Name(), n)
+	}
 	if t.Device == "" {
 		return fmt.Sprintf("viewer-%d", n)
 	}
