@@ -12,6 +12,7 @@ package simulate
 import (
 	"container/heap"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -169,7 +170,7 @@ func (w *world) join(up float64) {
 		v.node.Source(w.now, true)
 		w.source.join(v)
 		slots, _ := v.node.Slots()
-		w.tracker.Join(wire.Member{ID: v.id, Pin: "x", NAT: v.nat, Slots: slots})
+		w.tracker.Join(wire.Member{ID: v.id, Pin: "x", NAT: v.nat, Slots: slots}, netip.Addr{})
 		w.pass()
 		w.run(v)
 	})

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -205,7 +206,7 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 	}
 	v.out, v.cut = make(chan []byte, maxOut), cut
 	m.byID[v.id] = v
-	err = m.tracker.Join(member)
+	err = m.tracker.Join(member, addressOf(r))
 	m.pass()
 	m.mu.Unlock()
 	defer m.untrack(v)
@@ -230,6 +231,15 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// addressOf is where a request comes from.
+func addressOf(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
 }
 
 func (m *room) untrack(v *viewer) {

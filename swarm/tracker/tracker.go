@@ -11,6 +11,7 @@ package tracker
 import (
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -54,6 +55,7 @@ type Config struct {
 
 type member struct {
 	wire.Member
+	at         netip.Addr
 	order      uint64 // of joining
 	used       int    // slots, as it said last
 	fromSource uint8
@@ -106,8 +108,8 @@ func (t *Tracker) Has(id wire.PeerID) bool {
 }
 
 // Join takes a member in: Home is for the tracker to give. One that is there already
-// has come back.
-func (t *Tracker) Join(m wire.Member) error {
+// has come back. at is the address that it is seen to come from; the zero Addr: unknown.
+func (t *Tracker) Join(m wire.Member, at netip.Addr) error {
 	if m.ID == wire.Source {
 		return errors.New("a member's key gives it no name")
 	}
@@ -117,7 +119,7 @@ func (t *Tracker) Join(m wire.Member) error {
 	}
 	m.Slots = clampSlots(m.Slots)
 	t.joined++
-	n := &member{Member: m, order: t.joined}
+	n := &member{Member: m, at: at, order: t.joined}
 	n.Home = t.neediest()
 	t.members[m.ID] = n
 	t.settle(n)
@@ -377,7 +379,7 @@ func (t *Tracker) draw(s int, forWhom *member, have map[wire.PeerID]bool) *membe
 	var best *member
 	for range draws {
 		m := l[t.cfg.Rand.IntN(len(l))]
-		if have[m.ID] || !m.useful() || !CanMeet(m.NAT, forWhom.NAT) {
+		if have[m.ID] || !m.useful() || !CanMeet(m.NAT, forWhom.NAT) && !neighbours(m, forWhom) {
 			continue
 		}
 		if m.used < m.Slots {
@@ -386,6 +388,13 @@ func (t *Tracker) draw(s int, forWhom *member, have map[wire.PeerID]bool) *membe
 		best = m
 	}
 	return best
+}
+
+// neighbours says whether two members come from the same address: they are behind the same
+// NAT, whatever it is, and likely on the same network. (Behind a proxy all seem to be,
+// which costs links that do not come about.)
+func neighbours(a, b *member) bool {
+	return a.at.IsValid() && !a.at.IsLoopback() && a.at == b.at
 }
 
 // CanMeet says whether two kinds of NAT (link.NATKind) may have a direct path: two that

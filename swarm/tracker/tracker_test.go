@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/bits"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -36,7 +37,7 @@ func (w *world) hear() {
 
 func (w *world) join(t *testing.T, id wire.PeerID, slots int, nat string) {
 	t.Helper()
-	if err := w.Join(wire.Member{ID: id, Pin: "p", Slots: slots, NAT: nat}); err != nil {
+	if err := w.Join(wire.Member{ID: id, Pin: "p", Slots: slots, NAT: nat}, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	w.hear()
@@ -190,7 +191,7 @@ func TestBalance(t *testing.T) {
 
 func TestEdges(t *testing.T) {
 	w := newWorld(Config{MaxMembers: 2})
-	if err := w.Join(wire.Member{}); err == nil {
+	if err := w.Join(wire.Member{}, netip.Addr{}); err == nil {
 		t.Error("the source is a member")
 	}
 	w.join(t, 1, 1<<30, "none")
@@ -199,7 +200,7 @@ func TestEdges(t *testing.T) {
 		t.Errorf("%d members, policy %+v", w.Len(), w.policies[1])
 	}
 	w.join(t, 2, 3, "none")
-	if err := w.Join(wire.Member{ID: 3}); !errors.Is(err, ErrFull) {
+	if err := w.Join(wire.Member{ID: 3}, netip.Addr{}); !errors.Is(err, ErrFull) {
 		t.Errorf("a third member: %v", err)
 	}
 	if w.heads() != [4]int{1, 1, 1, 1} {
@@ -218,4 +219,37 @@ func TestEdges(t *testing.T) {
 	w.Report(9, &wire.Report{})
 	w.Ask(9)
 	w.Leave(9)
+}
+
+// Members that no direct path leads between are told of each other where they come from
+// the same address: they are on the same side of the NAT.
+func TestNeighbours(t *testing.T) {
+	home, office := netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("203.0.113.20")
+	for _, tt := range []struct {
+		name string
+		nat  string
+		a, b netip.Addr
+		meet bool
+	}{
+		{"symmetric, elsewhere", "symmetric", home, office, false},
+		{"symmetric, the same NAT", "symmetric", office, office, true},
+		{"no UDP, the same NAT", "blocked", office, office, true},
+		{"symmetric, nobody knows where", "symmetric", netip.Addr{}, netip.Addr{}, false},
+		{"symmetric, behind a proxy on the source's machine", "symmetric", netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.1"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(Config{})
+			for id, at := range map[wire.PeerID]netip.Addr{1: tt.a, 2: tt.b} {
+				if err := w.Join(wire.Member{ID: id, Pin: "p", Slots: 4, NAT: tt.nat}, at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.hear()
+			w.Ask(1)
+			w.hear()
+			if got := len(w.members[1]) > 0; got != tt.meet {
+				t.Errorf("told of the other: %v, want %v", got, tt.meet)
+			}
+		})
+	}
 }
