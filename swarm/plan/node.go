@@ -32,6 +32,8 @@ const (
 	TickEvery = 50 * time.Millisecond
 	// mapEvery is the fixed rate of maps.
 	mapEvery = time.Second
+	// meetEvery is how often a viewer looks whether it knows enough others.
+	meetEvery = 150 * time.Millisecond
 	// mapHolds is how long a map is believed.
 	mapHolds = 3500 * time.Millisecond
 	// giveUp is the lag at which a chunk that cannot be had is left out.
@@ -66,7 +68,7 @@ type Node struct {
 	stripes [chunk.Stripes]stripe
 	peers   map[wire.PeerID]*neighbour
 	members map[wire.PeerID]*known
-	order   []wire.PeerID // of neighbours, in the order in which they came: what a map's order would make random
+	order   []*neighbour // in the order in which they came: what a map's order would make random
 
 	sourceUp bool
 	tracked  bool // a policy has come
@@ -76,11 +78,12 @@ type Node struct {
 	upload   bool
 	policy   wire.Policy
 
-	lag     time.Duration
-	margin  time.Duration // see needless
-	meter   meter
-	nextMap time.Duration
-	asks    backoff
+	lag      time.Duration
+	margin   time.Duration // see needless
+	meter    meter
+	nextMap  time.Duration
+	nextMeet time.Duration
+	asks     backoff
 
 	stats Stats
 }
@@ -302,7 +305,10 @@ func (n *Node) Tick(now time.Duration) {
 	}
 	n.repair()
 	n.leaveOut()
-	n.meet()
+	if now >= n.nextMeet {
+		n.nextMeet = now + meetEvery
+		n.meet()
+	}
 	if now >= n.nextMap {
 		n.nextMap = now + mapEvery
 		n.sendMaps()

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -45,7 +46,7 @@ func (n *Node) repair() {
 	}
 	// From the newest to the oldest, the lag of a missing chunk is that of the next one
 	// that is here.
-	lists := map[wire.PeerID][]uint64{}
+	var lists map[wire.PeerID][]uint64 // nil: nothing is late, as usual
 	var lag time.Duration
 	count := 0
 	for seq := w.high; seq > w.next && count < 4*maxPerRepair; seq-- {
@@ -65,23 +66,30 @@ func (n *Node) repair() {
 			continue
 		}
 		w.ask(missing, of, n.now)
+		if lists == nil {
+			lists = map[wire.PeerID][]uint64{}
+		}
 		lists[of] = append(lists[of], missing)
 		count++
 	}
-	for _, id := range append([]wire.PeerID{wire.Source}, n.order...) {
-		l := lists[id]
-		if len(l) == 0 {
-			continue
-		}
-		for i, k := 0, len(l)-1; i < k; i, k = i+1, k-1 {
-			l[i], l[k] = l[k], l[i]
-		}
-		n.stats.Requests += uint64(len(l))
-		if id == wire.Source {
-			n.stats.SourceRequests += uint64(len(l))
-		}
-		n.act(Action{Kind: Request, Peer: id, List: l})
+	if lists == nil {
+		return
 	}
+	n.stats.SourceRequests += uint64(len(lists[wire.Source]))
+	n.request(wire.Source, lists[wire.Source])
+	for _, p := range n.order {
+		n.request(p.id, lists[p.id])
+	}
+}
+
+// request asks for chunks, which are listed from the newest to the oldest.
+func (n *Node) request(of wire.PeerID, l []uint64) {
+	if len(l) == 0 {
+		return
+	}
+	slices.Reverse(l)
+	n.stats.Requests += uint64(len(l))
+	n.act(Action{Kind: Request, Peer: of, List: l})
 }
 
 // patience is the lag that a stripe's chunks may have by its parent's habit.
@@ -109,10 +117,9 @@ func (n *Node) whom(sequence uint64, lag, late time.Duration) wire.PeerID {
 	}
 	s := chunk.StripeOf(sequence)
 	best, bestCost := nobody, time.Duration(0)
-	for _, id := range n.order {
-		p := n.peers[id]
+	for _, p := range n.order {
 		m := p.told
-		if m == nil || !m.Upload || n.now-p.toldAt > mapHolds || n.now < p.doubted || asked && sl.asked == id {
+		if m == nil || !m.Upload || n.now-p.toldAt > mapHolds || n.now < p.doubted || asked && sl.asked == p.id {
 			continue
 		}
 		if !n.likely(p, s, sequence, lag) {
@@ -120,7 +127,7 @@ func (n *Node) whom(sequence uint64, lag, late time.Duration) wire.PeerID {
 		}
 		cost := time.Duration(m.CostMS)*time.Millisecond + p.rtt + n.spread(20*time.Millisecond)
 		if best == nobody || cost < bestCost {
-			best, bestCost = id, cost
+			best, bestCost = p.id, cost
 		}
 	}
 	return best
