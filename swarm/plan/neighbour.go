@@ -233,7 +233,7 @@ func (n *Node) best(s int, besides wire.PeerID) (wire.PeerID, time.Duration) {
 			continue
 		}
 		lag := time.Duration(sm.LagMS+m.CostMS)*time.Millisecond + p.rtt/2
-		if lag > farAway+n.margin {
+		if lag > farAway+n.strain.delay() {
 			continue
 		}
 		cost := lag
@@ -259,7 +259,13 @@ func (n *Node) meet() {
 	if !n.download || n.window.next == 0 {
 		return
 	}
-	connecting, ours := 0, 0
+	connecting, ours, most := 0, 0, maxConnecting
+	switch {
+	case n.strain.high():
+		most = 0
+	case n.strain.late > rested:
+		most = 1
+	}
 	for _, k := range n.members {
 		if k.connecting {
 			if n.now-k.since > connectWithin {
@@ -284,7 +290,7 @@ func (n *Node) meet() {
 		if st := &n.stripes[s]; st.parent == wire.Source || !st.has {
 			need = 3
 		}
-		for viable := n.viable(s); viable < need && connecting < maxConnecting && ours+connecting < n.cfg.MaxLinks; viable++ {
+		for viable := n.viable(s); viable < need && connecting < most && ours+connecting < n.cfg.MaxLinks; viable++ {
 			k := n.stranger(s)
 			if k == nil {
 				n.wantMembers()
@@ -372,11 +378,11 @@ func (n *Node) prune() {
 			continue
 		}
 		idle++
-		if n.now-p.usedAt > idleFor && (oldest == nil || p.usedAt < oldest.usedAt) {
+		if (n.now-p.usedAt > idleFor || n.strain.high()) && (oldest == nil || p.usedAt < oldest.usedAt) {
 			oldest = p
 		}
 	}
-	if idle > enough && oldest != nil {
+	if (idle > enough || n.strain.high()) && oldest != nil {
 		if k := n.members[oldest.id]; k != nil {
 			k.retry = n.now + time.Minute
 		}

@@ -80,6 +80,7 @@ type Node struct {
 
 	lag      time.Duration
 	margin   time.Duration // see needless
+	strain   strain
 	meter    meter
 	nextMap  time.Duration
 	nextMeet time.Duration
@@ -219,6 +220,9 @@ func (n *Node) Chunk(now time.Duration, from wire.PeerID, sequence uint64, dts u
 	}
 	s := chunk.StripeOf(sequence)
 	asked := w.askedOf(sequence) == from
+	if asked && from == wire.Source {
+		n.fetched(now - w.at(sequence).askedAt)
+	}
 	if !w.put(sequence, dts, size, key, now) {
 		n.stats.Duplicates++
 		n.needless(sequence)
@@ -297,9 +301,10 @@ func (n *Node) Lag() time.Duration { return n.lag }
 func (n *Node) Tick(now time.Duration) {
 	n.now = now
 	n.window.drift(now)
+	n.margin -= n.margin * min(now-n.strain.last, marginHolds) / marginHolds
+	less := n.strain.tick(now)
 	n.meter.tick(now, n.used(), n.window.rate)
-	n.margin -= n.margin * TickEvery / marginHolds
-	n.trim()
+	n.trim(less)
 	for s := range n.stripes {
 		n.tend(s)
 	}

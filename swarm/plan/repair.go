@@ -14,13 +14,17 @@ const (
 	// deadline is the lag at which a missing chunk is fetched from the source: half a
 	// second before LateLag. Viewers near the source are a little earlier, since what they
 	// fetch reaches those behind them.
-	deadline     = LateLag - 500*time.Millisecond
-	earliest     = deadline - 150*time.Millisecond
-	latest       = deadline + 200*time.Millisecond
-	perHop       = 50 * time.Millisecond
-	askAgain     = 350 * time.Millisecond
-	askSource    = time.Second
+	deadline  = LateLag - 500*time.Millisecond
+	earliest  = deadline - 150*time.Millisecond
+	latest    = deadline + 200*time.Millisecond
+	perHop    = 50 * time.Millisecond
+	askAgain  = 350 * time.Millisecond
+	askSource = time.Second
+	// slowFetch is more than the source takes to send what it is asked for on usual lines.
+	slowFetch    = 400 * time.Millisecond
 	maxPerRepair = 32
+	// lateFor is how long a parent is given before one that is too late is left.
+	lateFor = 2 * time.Second
 
 	// marginStep is what one request that was needless adds to how long a chunk is waited
 	// for, marginHolds how long it takes to be forgotten.
@@ -35,6 +39,14 @@ const (
 func (n *Node) needless(sequence uint64) {
 	if sl := n.window.at(sequence); sl.sequence == sequence && sl.tries > 0 && n.now-sl.askedAt < maxMargin {
 		n.margin = min(n.margin+marginStep, maxMargin)
+	}
+}
+
+// fetched learns from how long the source took to send a chunk that it was asked for:
+// where that is slow, to ask it for more does not make it faster.
+func (n *Node) fetched(took time.Duration) {
+	if took > slowFetch {
+		n.margin = min(n.margin+took/4, maxMargin)
 	}
 }
 
@@ -56,12 +68,22 @@ func (n *Node) repair() {
 		}
 		missing := seq - 1
 		st := &n.stripes[chunk.StripeOf(missing)]
-		patience := n.patience(st) + n.margin
+		slack := n.strain.delay()
+		if !st.hole(missing) {
+			if st.has && st.parent == wire.Source && missing >= st.pushed && st.pushed != 0 {
+				continue // it is on its way: the source leaves nothing out
+			}
+			slack += n.margin
+		}
+		patience := n.patience(st) + slack
 		if lag < patience {
 			continue
 		}
-		late := min(max(patience, earliest+time.Duration(len(st.path))*perHop), latest) + n.margin
+		late := min(max(n.patience(st), earliest+time.Duration(len(st.path))*perHop), latest) + slack
 		of := n.whom(missing, lag, late)
+		if of == wire.Source && missing >= st.pushed && n.now-st.movedAt > lateFor {
+			st.retry = min(st.retry, n.now) // its parent is too slow
+		}
 		if of == nobody || len(lists[of]) >= maxPerRepair {
 			continue
 		}
@@ -90,6 +112,13 @@ func (n *Node) request(of wire.PeerID, l []uint64) {
 	slices.Reverse(l)
 	n.stats.Requests += uint64(len(l))
 	n.act(Action{Kind: Request, Peer: of, List: l})
+}
+
+// hole says whether the parent has passed over a chunk that is missing, so that it does
+// not come unless it is asked for. If not, either it or the parent before it is late, and
+// what is asked for may come twice.
+func (st *stripe) hole(missing uint64) bool {
+	return st.has && missing >= st.since && missing < st.pushed
 }
 
 // patience is the lag that a stripe's chunks may have by its parent's habit.

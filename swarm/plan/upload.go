@@ -42,7 +42,7 @@ func (n *Node) slots() int {
 		}
 		return unmeasured
 	}
-	return min(int(commit*n.meter.capacity(n.window.rate)/rate), maxSlots)
+	return min(int(commit*n.meter.capacity(n.window.rate)*(1-n.strain.shed)/rate), maxSlots)
 }
 
 // Slots is how many stripes can be uploaded at a time, and how many are.
@@ -167,8 +167,8 @@ func (n *Node) dismiss(keep int) {
 	}
 }
 
-// trim ends what was displaced, and what the line does not carry.
-func (n *Node) trim() {
+// trim ends what was displaced, and what the line, or with less the machine, does not carry.
+func (n *Node) trim(less bool) {
 	for _, p := range n.order {
 		for s := range p.children {
 			if k := &p.children[s]; k.on && k.ends != 0 && n.now > k.ends {
@@ -176,7 +176,7 @@ func (n *Node) trim() {
 			}
 		}
 	}
-	if n.meter.tight {
+	if n.meter.tight || less {
 		n.dismiss(n.slots())
 	}
 }
