@@ -10,6 +10,7 @@ package tracker
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -19,9 +20,13 @@ import (
 )
 
 const (
-	// perHead is how many members there are for each head of a stripe: few enough that
-	// trees stay shallow, many enough that the source sends each byte few times.
-	perHead = 60
+	// leastPerHead and mostPerHead are how many members there are for each head of a stripe:
+	// few enough that trees stay shallow, many enough that the source sends each byte few
+	// times. For each slot that a member has on the average there are perSlot: the more
+	// children each has, the shallower is a tree.
+	leastPerHead = 60
+	mostPerHead  = 100
+	perSlot      = 15
 	// sample is how many others a member is told for each stripe.
 	sample = 3
 	// draws is how often a member is drawn to find one that is better than the others.
@@ -266,22 +271,38 @@ func (t *Tracker) Balance() {
 	}
 }
 
-// wanted is how many heads a stripe should have.
-func (t *Tracker) wanted() int {
-	return min(max(1, (len(t.members)+perHead/2)/perHead), len(t.members))
+// wanted is how many heads a stripe should have that has some. Since slots are reported
+// anew all the time, one more or less is no reason for a change before it is clearly so.
+func (t *Tracker) wanted(has int) int {
+	n := len(t.members)
+	if n == 0 {
+		return 0
+	}
+	slots := 0
+	for _, x := range t.slots {
+		slots += x
+	}
+	want := float64(n) / min(max(perSlot*float64(slots)/float64(n), leastPerHead), mostPerHead)
+	if has > 0 && math.Abs(want-float64(has)) < steady {
+		return min(has, n)
+	}
+	return min(max(1, int(want+0.5)), n)
 }
+
+// steady is by how much the number of heads that should be may differ from the one there is.
+const steady = 0.75
 
 // crown makes heads, or lets some go, until each stripe has as many as it should.
 func (t *Tracker) crown() {
 	for s := range chunk.Stripes {
 		t.replace(s)
-		for len(t.heads[s]) > t.wanted() {
+		for want := t.wanted(len(t.heads[s])); len(t.heads[s]) > want; {
 			last := t.heads[s][len(t.heads[s])-1]
 			t.heads[s] = t.heads[s][:len(t.heads[s])-1]
 			last.heads &^= 1 << s
 			t.policy(last)
 		}
-		for len(t.heads[s]) < t.wanted() {
+		for want := t.wanted(len(t.heads[s])); len(t.heads[s]) < want; {
 			m := t.candidate(s)
 			if m == nil {
 				break
