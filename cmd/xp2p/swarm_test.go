@@ -65,7 +65,7 @@ func once(ctx context.Context, args ...string) (stdout, stderr string, err error
 func TestSimulate(t *testing.T) {
 	dir := t.TempDir()
 	out, _, err := once(t.Context(), "swarm", "simulate", "--out", dir, "--peers", "4,8")
-	if err != nil || strings.Count(out, "\n") != 6 {
+	if err != nil || strings.Count(out, "\n") != 8 {
 		t.Errorf("%q, %v", out, err)
 	}
 	for _, name := range []string{"runs.csv", "offload.svg", "lag.svg", "continuity.svg"} {

@@ -48,8 +48,6 @@ type Config struct {
 	HalfLeaves time.Duration
 	// Warm is when counting begins, Length when the run ends; 0: 30 s and 90 s.
 	Warm, Length time.Duration
-	// Tick is how often nodes are told the time; 0: plan.TickEvery.
-	Tick time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -60,7 +58,7 @@ func (c Config) withDefaults() Config {
 		c.Upload = []float64{1.4}
 	}
 	for d, v := range map[*time.Duration]time.Duration{&c.MaxDelay: 30 * time.Millisecond, &c.Join: 10 * time.Second, &c.Missed: 2 * time.Second,
-		&c.Warm: 30 * time.Second, &c.Length: 90 * time.Second, &c.Tick: plan.TickEvery} {
+		&c.Warm: 30 * time.Second, &c.Length: 90 * time.Second} {
 		if *d == 0 {
 			*d = v
 		}
@@ -174,7 +172,7 @@ func (w *world) join(up float64) {
 		w.pass()
 		w.run(v)
 	})
-	first := w.now + time.Duration(w.rng.Int64N(int64(w.cfg.Tick)))
+	first := w.now + time.Duration(w.rng.Int64N(int64(plan.TickEvery)))
 	w.at(first, func() { w.tick(v) })
 	w.at(w.now+3*time.Second, func() { w.report(v) })
 }
@@ -194,7 +192,7 @@ func (w *world) tick(v *viewer) {
 	v.node.Tick(w.now)
 	w.run(v)
 	w.stall(v)
-	w.at(w.now+w.cfg.Tick, func() { w.tick(v) })
+	w.at(w.now+plan.TickEvery, func() { w.tick(v) })
 }
 
 func (w *world) report(v *viewer) {
