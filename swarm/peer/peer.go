@@ -127,7 +127,7 @@ func Start(ctx context.Context, cfg Config) (*Peer, error) {
 		p.ring = keys.NewRing(cfg.CodeURL, p.cfg.HTTP, p.log)
 		p.wg.Go(func() { p.ring.Run(p.life) })
 	}
-	first, err := p.join(ctx, 1<<chunk.Stripes-1, 0)
+	first, err := p.join(ctx, cfg.URL, 1<<chunk.Stripes-1, 0)
 	if err == nil && first.welcome.Sealed {
 		if err = p.awaitKeys(ctx); err != nil {
 			first.end()

@@ -40,8 +40,11 @@ type stream struct {
 	keys keyring
 
 	maxViewers int
+	mirror     *mirror       // nil: the stream comes from an origin
+	known      chan struct{} // closed when id.key is known
 
 	mu      sync.Mutex
+	id      identity
 	viewers int
 	demand  chan struct{} // one token: viewers came or went
 	fault   error         // why the origin is not there
@@ -172,6 +175,9 @@ var errOriginEnded = errors.New("the origin ended the stream")
 
 // pull is one connection to the origin.
 func (s *stream) pull(ctx context.Context) error {
+	if s.mirror != nil {
+		return s.mirror.pull(ctx)
+	}
 	s.pulls.Add(1)
 	body, err := s.open(ctx)
 	if err != nil {
