@@ -32,10 +32,6 @@ var errIdle = errors.New("nobody wants the stream")
 
 // ingest moves one stream through the gate until it ends. It always returns an error
 // that says why: io.EOF when the camera ended the stream.
-//
-// What arrives is read in batches, since wake-ups cost more than bytes: from a
-// socket, which keeps what has come, at the pacer's ticks; from a peer, whose
-// stream gives at most one batch per Read, as the peer sends them.
 func (c *camera) ingest(ctx context.Context, stream io.ReadCloser, g *gate) error {
 	// Whoever wants the end closes the stream, which wakes Read.
 	stop := context.AfterFunc(ctx, func() { stream.Close() })
@@ -44,7 +40,6 @@ func (c *camera) ingest(ctx context.Context, stream io.ReadCloser, g *gate) erro
 	watchdog := time.AfterFunc(c.nvr.timing.Stall, func() { stalled.Store(true); stream.Close() })
 	defer watchdog.Stop()
 
-	gathered := c.source.gathers()
 	in := &intake{camera: c, gate: g, parser: flv.NewParser(flv.Options{})}
 	for {
 		buf := in.parser.Space(readBuffer)
@@ -66,14 +61,6 @@ func (c *camera) ingest(ctx context.Context, stream io.ReadCloser, g *gate) erro
 			return err
 		case !c.needed():
 			return errIdle
-		}
-		if gathered || n >= readBuffer/2 {
-			continue // the sender paces, or more than that has arrived: do not fall behind
-		}
-		select {
-		case <-c.nvr.pacer.next():
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		}
 	}
 }

@@ -74,8 +74,9 @@ func Open(cfg Config, o Options) (*NVR, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &NVR{
 		cfg: cfg, log: o.Logger, timing: o.Timing.withDefaults(), ctx: ctx, cancel: cancel,
-		http: newTransport(),
 	}
+	n.pacer.period = n.timing.Tick
+	n.http = newTransport(&n.pacer)
 	remote, store, err := cfg.openRemote()
 	if err == nil {
 		n.store = store
@@ -85,7 +86,6 @@ func Open(cfg Config, o Options) (*NVR, error) {
 		cancel()
 		return nil, err
 	}
-	n.pacer.period = n.timing.Tick
 	if o.Peers == nil {
 		o.Peers, n.needsAccount = n.initSession, true
 	}

@@ -135,8 +135,6 @@ func gathering(params string) string {
 	return fmt.Sprintf("%s&_gather=%d", params, recordGather.Milliseconds())
 }
 
-func (p *peerSource) gathers() bool { return true }
-
 // service starts the camera's service where there is none.
 func (p *peerSource) service(ctx context.Context) (Peer, error) {
 	p.starting.Lock()

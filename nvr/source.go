@@ -17,7 +17,7 @@ import (
 // source is where a camera's bytes come from.
 type source interface {
 	// open starts one stream of FLV bytes; ctx bounds the call. Closing the stream
-	// wakes a Read on it.
+	// wakes a Read on it. A Read gives a batch, since wake-ups cost more than bytes.
 	open(ctx context.Context) (io.ReadCloser, error)
 	// command sends a command over the connection that there is. Where there is none it
 	// fails, or makes one if connect is set.
@@ -26,18 +26,17 @@ type source interface {
 	voice(ctx context.Context, r session.VoiceRequest, connect bool) (Voice, error)
 	// path is "direct" or "relay" for a peer, "http" for a URL, "" while there is none.
 	path() string
-	// gathers says that the sender batches what it sends.
-	gathers() bool
 	close()
 }
 
-// readBuffer is the size of reads; a connection of net/http has a buffer of it too.
-const readBuffer = 64 << 10
+// readBuffer is the size of reads; a connection of net/http has a buffer of it too. What
+// a 2 Mbit/s camera sends between two ticks fits.
+const readBuffer = 32 << 10
 
-func newTransport() *http.Transport {
+func newTransport(p *pacer) *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DialContext:           dialPaced(p, (&net.Dialer{Timeout: 10 * time.Second}).DialContext),
 		ResponseHeaderTimeout: 10 * time.Second,
 		ReadBufferSize:        readBuffer,
 		WriteBufferSize:       1 << 10,
@@ -60,7 +59,8 @@ func (e *statusError) Error() string { return "the server answered " + e.status 
 func (h *httpSource) open(ctx context.Context) (io.ReadCloser, error) {
 	run, cancel := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, cancel)
-	req, err := http.NewRequestWithContext(run, http.MethodGet, h.url, nil)
+	var conn *pacedConn
+	req, err := http.NewRequestWithContext(traceConn(run, &conn), http.MethodGet, h.url, nil)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -78,6 +78,12 @@ func (h *httpSource) open(ctx context.Context) (io.ReadCloser, error) {
 		cancel()
 		return nil, fmt.Errorf("open http-flv: %w", err)
 	}
+	// From here on nobody but the stream's reader reads from the connection.
+	if err := conn.pace(); err != nil {
+		res.Body.Close()
+		cancel()
+		return nil, fmt.Errorf("open http-flv: %w", err)
+	}
 	return &httpStream{res.Body, cancel}, nil
 }
 
@@ -91,9 +97,8 @@ func (h *httpSource) voice(context.Context, session.VoiceRequest, bool) (Voice, 
 		Err: errors.New("this camera is an http-flv URL: only a camera with an xp2p-info has a speaker")}
 }
 
-func (h *httpSource) path() string  { return "http" }
-func (h *httpSource) gathers() bool { return false }
-func (h *httpSource) close()        {}
+func (h *httpSource) path() string { return "http" }
+func (h *httpSource) close()       {}
 
 type httpStream struct {
 	io.ReadCloser

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/xp2p/xp2p/device/input"
 	"github.com/xp2p/xp2p/internal/testmedia"
@@ -23,6 +24,12 @@ import (
 // BenchmarkHTTPRecording is what recording http-flv streams costs per camera, with
 // a sync per part, beside ffmpeg and GStreamer, neither of which syncs.
 func BenchmarkHTTPRecording(b *testing.B) {
+	for _, cameras := range []int{20, 50} {
+		b.Run(strconv.Itoa(cameras), func(b *testing.B) { benchHTTPRecording(b, cameras) })
+	}
+}
+
+func benchHTTPRecording(b *testing.B, cameras int) {
 	file := testmedia.FLV(b, testmedia.H264AAC, 10, stream2M)
 	dir := b.TempDir()
 	origin := startRole(b, "http-origin", dir, file)
@@ -30,20 +37,29 @@ func BenchmarkHTTPRecording(b *testing.B) {
 	url := readFile(b, filepath.Join(dir, "origin"))
 	bin := buildProgram(b)
 	for b.Loop() {
-		nvr := measureNVR(b, bin, dir, url)
-		ffmpeg := measureFFmpeg(b, url)
-		gst := measureSplitmuxsink(b, url)
-		b.ReportMetric(100*nvr.cpu/streams, "nvr-%core/stream")
-		b.ReportMetric(100*ffmpeg.cpu/streams, "ffmpeg-%core/stream")
-		b.ReportMetric(100*gst.cpu/streams, "splitmuxsink-%core/stream")
+		nvr := measureNVR(b, bin, dir, url, cameras)
+		ffmpeg := measureFFmpeg(b, url, cameras)
+		gst := measureSplitmuxsink(b, url, cameras)
+		n := float64(cameras)
+		b.ReportMetric(100*nvr.cpu/n, "nvr-%core/stream")
+		b.ReportMetric(100*ffmpeg.cpu/n, "ffmpeg-%core/stream")
+		b.ReportMetric(100*gst.cpu/n, "splitmuxsink-%core/stream")
 		b.ReportMetric(nvr.cpu/ffmpeg.cpu, "nvr/ffmpeg")
 		b.ReportMetric(nvr.cpu/gst.cpu, "nvr/splitmuxsink")
-		b.ReportMetric(float64(nvr.rss)/streams/(1<<20), "nvr-MiB/stream")
-		b.ReportMetric(float64(ffmpeg.rss)/streams/(1<<20), "ffmpeg-MiB/stream")
-		b.ReportMetric(float64(gst.rss)/streams/(1<<20), "splitmuxsink-MiB/stream")
+		b.ReportMetric(float64(nvr.rss)/n/(1<<20), "nvr-MiB/stream")
+		b.ReportMetric(float64(ffmpeg.rss)/n/(1<<20), "ffmpeg-MiB/stream")
+		b.ReportMetric(float64(gst.rss)/n/(1<<20), "splitmuxsink-MiB/stream")
 	}
 	origin.stop(b)
 }
+
+// Independent cameras do not send their key pictures at once: they begin at one of phases
+// moments of the interval between two of them, phaseStep from that of the camera before.
+const (
+	keyInterval = 2 * time.Second
+	phases      = 50
+	phaseStep   = 21
+)
 
 // httpOrigin gives every request the looped file in real time.
 func httpOrigin(dir, file string) error {
@@ -58,6 +74,8 @@ func httpOrigin(dir, file string) error {
 		return err
 	}
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		camera, _ := strconv.Atoi(r.URL.RawQuery)
+		time.Sleep(keyInterval * time.Duration(camera*phaseStep%phases) / phases)
 		rc, err := src.Open(r.Context())
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -87,11 +105,11 @@ func httpOrigin(dir, file string) error {
 	return nil
 }
 
-func measureNVR(b *testing.B, bin, dir, url string) usage {
+func measureNVR(b *testing.B, bin, dir, url string, cameras int) usage {
 	b.Helper()
 	var config strings.Builder
 	fmt.Fprintf(&config, "control: %s\nstorage:\n  - dir: %s\ncameras:\n", filepath.Join(dir, "c.sock"), b.TempDir())
-	for i := range streams {
+	for i := range cameras {
 		fmt.Fprintf(&config, "  - name: cam%d\n    url: %s?%d\n", i, url, i)
 	}
 	file := filepath.Join(dir, "nvr.yaml")
@@ -106,12 +124,12 @@ func measureNVR(b *testing.B, bin, dir, url string) usage {
 }
 
 // measureFFmpeg runs one ffmpeg per stream, as one does, and adds them up.
-func measureFFmpeg(b *testing.B, url string) usage {
+func measureFFmpeg(b *testing.B, url string, cameras int) usage {
 	b.Helper()
 	requires(b, "ffmpeg", "ffmpeg")
 	dir := b.TempDir()
 	var all []*process
-	for i := range streams {
+	for i := range cameras {
 		all = append(all, startProcess(b, "ffmpeg", "-nostdin", "-v", "error", "-i", url+"?"+strconv.Itoa(i), "-c", "copy", "-f", "segment",
 			"-segment_time", "60", "-segment_format", "mp4", "-segment_format_options", "movflags=+frag_keyframe+empty_moov+default_base_moof",
 			filepath.Join(dir, fmt.Sprintf("cam%d-%%d.mp4", i))))
@@ -125,12 +143,12 @@ func measureFFmpeg(b *testing.B, url string) usage {
 }
 
 // measureSplitmuxsink runs one GStreamer process with a branch per stream.
-func measureSplitmuxsink(b *testing.B, url string) usage {
+func measureSplitmuxsink(b *testing.B, url string, cameras int) usage {
 	b.Helper()
 	requires(b, "gst-launch-1.0", "gstreamer1.0-tools gstreamer1.0-plugins-good")
 	dir := b.TempDir()
 	args := []string{"-q"}
-	for i := range streams {
+	for i := range cameras {
 		args = append(args, strings.Fields(fmt.Sprintf("souphttpsrc is-live=true location=%s?%d ! flvdemux name=d%d "+
 			"d%d.video ! queue ! h264parse ! s%d.video d%d.audio ! queue ! aacparse ! s%d.audio_0 "+
 			"splitmuxsink name=s%d max-size-time=60000000000 location=%s", url, i, i, i, i, i, i, i, filepath.Join(dir, fmt.Sprintf("cam%d-%%d.mp4", i))))...)
