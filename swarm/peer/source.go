@@ -331,7 +331,11 @@ func (p *Peer) readTracker(w *toSource) error {
 	case <-w.ctx.Done():
 		return w.ctx.Err()
 	}
-	b, err := json.Marshal(p.introduction(0, 0, n))
+	intro := p.introduction(0, 0, n)
+	if p.ring != nil {
+		intro.Proofs = p.ring.Proofs(chunk.IDOf(w.welcome.Key, w.welcome.Stream), p.pin)
+	}
+	b, err := json.Marshal(intro)
 	if err != nil {
 		return err
 	}

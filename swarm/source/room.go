@@ -215,9 +215,13 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, codeBadArgument, "there is no tracker here, or the viewer has no key")
 		return
 	}
-	_, member, err := readJoin(w, r)
+	j, member, err := readJoin(w, r)
 	if err != nil || member.ID != v.id {
 		refuse(w, http.StatusBadRequest, codeBadArgument, "the track's body is not that of the join")
+		return
+	}
+	if !m.s.proved(j) {
+		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed, and only who has its key takes part: give the codeUrl that its owner has for you")
 		return
 	}
 	ctx, cut := context.WithCancel(r.Context())

@@ -16,6 +16,7 @@ import (
 	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/swarm/chunk"
 	"github.com/xp2p/xp2p/swarm/keys"
+	"github.com/xp2p/xp2p/swarm/wire"
 )
 
 const (
@@ -335,6 +336,23 @@ func (s *stream) key(id uint32) (chunk.StreamKey, bool) {
 	defer s.pmu.Unlock()
 	k, ok := s.keys.known[id]
 	return k, ok
+}
+
+// proved says whether a viewer that wants to be a member has a key of the stream, if that
+// is sealed. A mirror, which has none itself, takes everybody's word.
+func (s *stream) proved(j wire.Join) bool {
+	s.pmu.Lock()
+	defer s.pmu.Unlock()
+	if s.keys.code == "" {
+		return true
+	}
+	proofs := j.Proofs[:min(len(j.Proofs), keys.MaxProofs)]
+	for _, k := range s.keys.known {
+		if keys.Proves(proofs, k, s.p.Swarm(), j.Pin) {
+			return true
+		}
+	}
+	return false
 }
 
 // sleep waits; false: ctx ended.

@@ -127,6 +127,9 @@ type Join struct {
 	NAT string `json:"nat,omitempty"`
 	// Slots is how many stripes it can upload at a time.
 	Slots int `json:"slots"`
+	// Proofs show, to the tracker of a sealed stream, that the viewer has its key
+	// (keys.Proof); at most keys.MaxProofs.
+	Proofs [][]byte `json:"proofs,omitempty"`
 	// Mirror: it is no viewer but another source of the stream, which viewers reach at
 	// this URL.
 	Mirror string `json:"mirror,omitempty"`
