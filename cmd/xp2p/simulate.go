@@ -73,7 +73,10 @@ func simulateAll(cmd *cobra.Command, sizes []int, out string) error {
 			if n > 2000 { // half a minute behind the start is enough
 				cfg.Length = time.Minute
 			}
-			r := simulate.Run(cfg)
+			r, err := simulate.Run(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
 			row := fmt.Sprintf("%s,%d,%.4f,%.4f,%.5f,%d,%d,%.4f,%d,%.2f\n", k.name, n, r.Offload, r.Bound, r.Continuity,
 				r.Lag(0.5).Milliseconds(), r.Lag(0.99).Milliseconds(), r.Duplicates, r.LongestStall.Milliseconds(), r.Moves)
 			fmt.Fprint(cmd.OutOrStdout(), row)

@@ -11,6 +11,7 @@ package simulate
 
 import (
 	"container/heap"
+	"context"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -103,8 +104,8 @@ type world struct {
 	base    plan.Stats
 }
 
-// Run runs a swarm.
-func Run(cfg Config) Result {
+// Run runs a swarm. The error is that of ctx, which ends the run.
+func Run(ctx context.Context, cfg Config) (Result, error) {
 	cfg = cfg.withDefaults()
 	w := &world{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x5eed)), byID: map[wire.PeerID]*viewer{}}
 	w.tracker = tracker.New(tracker.Config{Rand: w.rng, MaxMembers: 1 << 30})
@@ -133,7 +134,10 @@ func Run(cfg Config) Result {
 		w.at(at, func() { w.tracker.Balance(); w.pass() })
 	}
 	w.at(cfg.Warm, w.startCounting)
-	for len(w.queue) > 0 {
+	for n := 0; len(w.queue) > 0; n++ {
+		if n%lookEvery == 0 && ctx.Err() != nil {
+			return Result{}, ctx.Err()
+		}
 		e := heap.Pop(&w.queue).(*event)
 		if e.at > cfg.Length {
 			break
@@ -141,8 +145,11 @@ func Run(cfg Config) Result {
 		w.now = e.at
 		e.do()
 	}
-	return w.finish()
+	return w.finish(), nil
 }
+
+// lookEvery is how many events pass between two looks at the context.
+const lookEvery = 10_000
 
 func (w *world) join(up float64) {
 	w.nextID++

@@ -3,6 +3,8 @@
 package simulate
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -13,6 +15,15 @@ import (
 func show(r Result) string {
 	return fmt.Sprintf("offload %.4f (bound %.4f), continuity %.5f, lag p50 %v p99 %v, duplicates %.4f, stall %v, moves %.2f, requests %.4f, of source %.4f",
 		r.Offload, r.Bound, r.Continuity, r.Lag(0.5), r.Lag(0.99), r.Duplicates, r.LongestStall, r.Moves, r.Requests, r.SourceRequests)
+}
+
+func run(t *testing.T, cfg Config) Result {
+	t.Helper()
+	r, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // What swarms come to in simulated time follows from their seeds: these are the numbers
@@ -37,7 +48,7 @@ func TestSwarms(t *testing.T) {
 		{"nobody uploads", Config{Peers: 10, FreeRiders: 1}, -0.01, 0, 0.9995, 1200 * time.Millisecond, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Run(tt.cfg)
+			r := run(t, tt.cfg)
 			t.Log(show(r))
 			if r.Offload < tt.offload || r.Offload < tt.ofBound*r.Bound {
 				t.Errorf("offload %.4f, want %.4f and %.2f of %.4f", r.Offload, tt.offload, tt.ofBound, r.Bound)
@@ -61,7 +72,16 @@ func TestSwarms(t *testing.T) {
 // A run is a function of its configuration.
 func TestRepeats(t *testing.T) {
 	cfg := Config{Peers: 20, Churn: 0.5, Loss: 0.05, Length: 45 * time.Second}
-	if d := cmp.Diff(Run(cfg), Run(cfg)); d != "" {
+	if d := cmp.Diff(run(t, cfg), run(t, cfg)); d != "" {
 		t.Errorf("two runs differ:\n%.500s", d)
+	}
+}
+
+// A run ends when nobody waits for it any more.
+func TestRunIsStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, Config{Peers: 10}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
 	}
 }
