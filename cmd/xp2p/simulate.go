@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/xp2p/xp2p/swarm/plan"
 	"github.com/xp2p/xp2p/swarm/simulate"
 )
 
@@ -22,10 +21,10 @@ func newSwarmSimulateCommand() *cobra.Command {
 		Use:   "simulate --out DIR",
 		Short: "Run swarms in simulated time and draw what they come to",
 		Long: `Run swarms of each size in simulated time, with the very decisions of real viewers, and
-write what they come to: runs.csv, and offload.svg, lag.svg and continuity.svg. Three kinds of
+write what they come to: runs.csv, and offload.svg, lag.svg and continuity.svg. Four kinds of
 swarm: steady (each viewer uploads 1.4 times the stream's rate), churn (likewise, and a
-fifth of the viewers changes every minute), mixed (0.5 to 4 times, 10 % free riders,
-20 % symmetric NATs, 2 % loss, crashes, churn).`,
+fifth of the viewers changes every minute), ample (likewise, with 2.5 times), mixed (0.5
+to 4 times, 10 % free riders, 20 % symmetric NATs, 2 % loss, crashes, churn).`,
 		Example: `  xp2p swarm simulate --out /tmp/swarm --peers 10,100,1000`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,6 +52,7 @@ var swarmKinds = []struct {
 }{
 	{"steady", simulate.Config{}},
 	{"churn", simulate.Config{Churn: 0.2}},
+	{"ample", simulate.Config{Churn: 0.2, Upload: []float64{2.5}}},
 	{"mixed", simulate.Config{Churn: 0.2, Crash: true, Loss: 0.02, FreeRiders: 0.1, Symmetric: 0.2, Upload: []float64{0.5, 1, 2, 4}}},
 }
 
@@ -70,10 +70,13 @@ func simulateAll(cmd *cobra.Command, sizes []int, out string) error {
 		for _, n := range sizes {
 			cfg := k.cfg
 			cfg.Peers = n
-			if n > 2000 { // a minute is enough, and a tenth of a second's resolution
-				cfg.Length, cfg.Tick = time.Minute, 2*plan.TickEvery
+			if n > 2000 { // half a minute behind the start is enough
+				cfg.Length = time.Minute
 			}
-			r := simulate.Run(cfg)
+			r, err := simulate.Run(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
 			row := fmt.Sprintf("%s,%d,%.4f,%.4f,%.5f,%d,%d,%.4f,%d,%.2f\n", k.name, n, r.Offload, r.Bound, r.Continuity,
 				r.Lag(0.5).Milliseconds(), r.Lag(0.99).Milliseconds(), r.Duplicates, r.LongestStall.Milliseconds(), r.Moves)
 			fmt.Fprint(cmd.OutOrStdout(), row)

@@ -29,6 +29,8 @@ import (
 
 type sourceOptions struct {
 	origins, infos, codes []string
+	mirrors               []string
+	public                string
 	listen, state         string
 	linger                int
 	seal                  bool
@@ -58,10 +60,15 @@ one, at least 16 characters.
 An origin is [PATH=]INPUT, with the inputs of xp2p camera; without PATH it is that of
 the input's URL. With --xp2p-info the origin is a camera behind any NAT, at
 /live/PRODUCT_DEVICE.flv, where viewers with liveStreamDomain look for it when the
-camera has no room for them.`,
+camera has no room for them.
+
+With --mirror the stream is another source's, whose chunks are passed on as they are.
+With --public, and the other source's token in XP2P_TOKEN, that one sends every new
+viewer to where the fewest are, and viewers go on elsewhere when a mirror is gone.`,
 		Example: `  xp2p source --origin http://origin.example/live/a.flv --listen 0.0.0.0:8350 --linger 30 --state /var/lib/xp2p/source
   xp2p source --origin /live/yard.flv=rtsp://192.0.2.7/1 --seal --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   xp2p source --xp2p-info front.info --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --state /var/lib/xp2p/source
+  xp2p source --mirror https://source.example/live/a.flv --public https://two.example --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --state /var/lib/xp2p/mirror
   ffplay http://source.example:8350/live/a.flv
   XP2P_FEED_TOKEN=… xp2p source --feed /live/SHOP_front.flv --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   curl 'http://source.example:8350/stat?xresid=live/a'`,
@@ -72,6 +79,8 @@ camera has no room for them.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&o.origins, "origin", nil, "`[PATH=]INPUT` of a stream; once for each")
 	f.StringArrayVar(&o.infos, "xp2p-info", nil, "a camera that is the origin of a stream: its xp2pInfo, or a `FILE` that holds it")
+	f.StringArrayVar(&o.mirrors, "mirror", nil, "`URL` of a stream of another source, to share its load; once for each")
+	f.StringVar(&o.public, "public", "", "`URL` up to the path by which viewers reach this source, for --mirror: https://HOST")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8350", "`ADDR` to listen on")
 	f.StringVar(&o.state, "state", "", "`DIR` for the source's key, which names its swarms (required)")
 	f.IntVar(&o.linger, "linger", 30, "leave an origin `SECONDS` after its last viewer")
@@ -225,6 +234,17 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, feeds map[string]*feed.F
 		}
 		l = append(l, source.Stream{Path: path, Origin: in.Open, Code: o.code(path)})
 	}
+	for _, m := range o.mirrors {
+		u, err := url.Parse(m)
+		if err != nil || u.Host == "" {
+			return nil, done, badArgument(fmt.Errorf("--mirror %q is not the URL of a stream (https://HOST/live/a.flv)", m))
+		}
+		up := &source.Upstream{URL: m, Token: os.Getenv("XP2P_TOKEN")}
+		if o.public != "" {
+			up.Public = strings.TrimSuffix(o.public, "/") + u.Path
+		}
+		l = append(l, source.Stream{Path: u.Path, Upstream: up})
+	}
 	if len(o.infos) > 0 {
 		acct, err := readAccount(cmd)
 		if err != nil {
@@ -246,7 +266,7 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, feeds map[string]*feed.F
 		}
 	}
 	if len(l) == 0 {
-		return nil, done, badArgument(errors.New("no stream given: set --origin or --xp2p-info"))
+		return nil, done, badArgument(errors.New("no stream given: set --origin, --mirror or --xp2p-info"))
 	}
 	return l, done, nil
 }

@@ -54,7 +54,7 @@ func newSwarmPullCommand() *cobra.Command {
 		Use:   "pull URL [-o FILE]",
 		Short: "Pull a 1vN stream as FLV",
 		Long: `Pull a 1vN stream as FLV, from its source and from its other viewers, into a file or to
-standard output. A rendezvous (--rendezvous, --app) lends its STUN and TURN servers;
+standard output. A rendezvous (--rendezvous, --app) lends its STUN servers;
 without one viewers meet where their addresses can be reached.`,
 		Example: `  xp2p swarm pull https://source.example/live/a.flv -o - | ffplay -
   xp2p swarm pull https://source.example/live/a.flv --code-url https://source.example/code/CODE --seconds 10 -o clip.flv`,

@@ -65,7 +65,7 @@ func once(ctx context.Context, args ...string) (stdout, stderr string, err error
 func TestSimulate(t *testing.T) {
 	dir := t.TempDir()
 	out, _, err := once(t.Context(), "swarm", "simulate", "--out", dir, "--peers", "4,8")
-	if err != nil || strings.Count(out, "\n") != 6 {
+	if err != nil || strings.Count(out, "\n") != 8 {
 		t.Errorf("%q, %v", out, err)
 	}
 	for _, name := range []string{"runs.csv", "offload.svg", "lag.svg", "continuity.svg"} {
@@ -117,6 +117,14 @@ func TestSourceAndSwarm(t *testing.T) {
 	if err != io.EOF || n < 50 {
 		t.Errorf("%d tags, %v", n, err)
 	}
+	mirror := strings.Fields(command(t, "source", "--mirror", url, "--listen", "127.0.0.1:0", "--state", filepath.Join(dir, "mirror"))())
+	_, summary, err = once(t.Context(), "swarm", "pull", mirror[2], "--code-url", codeURL, "--seconds", "2", "-o", out, "--json")
+	if err == nil {
+		err = json.Unmarshal([]byte(summary), &sum)
+	}
+	if err != nil || sum.Path != "swarm" || sum.Frames < 20 || sum.Resyncs != 0 {
+		t.Errorf("at a mirror: summary %s, %v", summary, err)
+	}
 	shown, _, err := once(t.Context(), "swarm", "watch", url, "--code-url", codeURL, "--seconds", "2.5", "--no-upload")
 	if err != nil || !strings.Contains(shown, "continuity") {
 		t.Errorf("watch shows %q, %v", shown, err)
@@ -130,6 +138,13 @@ func TestSourceAndSwarm(t *testing.T) {
 		t.Errorf("a player gets %q, %v", head, err)
 	}
 	res.Body.Close()
+	if res, err = http.Get(mirror[2] + "?code=" + code); err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusForbidden {
+		t.Errorf("a player of a sealed stream at a mirror: %s", res.Status)
+	}
 	http.DefaultClient.CloseIdleConnections()
 
 	for _, tt := range []struct {
@@ -146,6 +161,8 @@ func TestSourceAndSwarm(t *testing.T) {
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--metrics", "9350"}, "not HOST:PORT"},
 		{[]string{"swarm", "simulate", "--out", dir, "--peers", "0"}, "(code -2000)"},
 		{[]string{"source", "--state", dir}, "no stream given"},
+		{[]string{"source", "--state", dir, "--mirror", "x"}, "not the URL of a stream"},
+		{[]string{"source", "--state", dir, "--mirror", "ftp://x/a.flv"}, "not an http or https URL"},
 		{[]string{"source", "--state", dir, "--origin", "flv:" + file}, "give the stream a path"},
 		{[]string{"source", "--state", dir, "--origin", "/a=ftp://x"}, "unknown kind"},
 		{[]string{"source", "--state", dir, "--origin", "/a=test:", "--tls-cert", "x"}, "go together"},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/xp2p/xp2p/internal/link"
@@ -79,12 +80,18 @@ func (p *Peer) newLinking(id string, peer wire.PeerID, pin link.Pin, ours bool) 
 	return k, nil
 }
 
+// servers are those that find paths. Relays are left out: what viewers send each other
+// through one costs its owner as much as the source would have cost theirs, twice.
 func (p *Peer) servers() (l []link.Server) {
 	for _, s := range p.stun {
 		l = append(l, link.Server{URL: s})
 	}
 	if lent := p.lent.Load(); lent != nil {
-		l = append(l, *lent...)
+		for _, s := range *lent {
+			if p.cfg.RelayOnly || strings.HasPrefix(s.URL, "stun:") {
+				l = append(l, s)
+			}
+		}
 	}
 	return l
 }

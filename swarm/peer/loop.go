@@ -370,6 +370,9 @@ func (p *Peer) publish() {
 	}
 	s.Orphans = 0
 	for i, parent := range p.node.Parents() {
+		if parent != s.Parents[i] && parent != plan.Nobody {
+			p.log.Debug("stripe moved", "stripe", i, "parent", parent)
+		}
 		s.Parents[i] = parent
 		if parent == plan.Nobody {
 			s.Orphans++

@@ -46,6 +46,7 @@ type Peer struct {
 	out    *output
 	ring   *keys.Ring // nil: no codeUrl
 	own    *http.Transport
+	left   sync.Once // says so once
 
 	tracked atomic.Bool
 	lent    atomic.Pointer[[]link.Server] // what Config.Servers gave last
@@ -126,7 +127,7 @@ func Start(ctx context.Context, cfg Config) (*Peer, error) {
 		p.ring = keys.NewRing(cfg.CodeURL, p.cfg.HTTP, p.log)
 		p.wg.Go(func() { p.ring.Run(p.life) })
 	}
-	first, err := p.join(ctx, 1<<chunk.Stripes-1, 0)
+	first, err := p.join(ctx, cfg.URL, 1<<chunk.Stripes-1, 0)
 	if err == nil && first.welcome.Sealed {
 		if err = p.awaitKeys(ctx); err != nil {
 			first.end()
@@ -139,6 +140,7 @@ func Start(ctx context.Context, cfg Config) (*Peer, error) {
 		return nil, err
 	}
 	p.welcome(&first.welcome)
+	p.log.Info("joined the swarm", "stream", p.stream, "self", p.self, "nat", cfg.NAT)
 	p.wg.Go(p.loop)
 	if cfg.Servers != nil {
 		p.wg.Go(p.keepServers)
@@ -181,6 +183,10 @@ func (p *Peer) Close() error {
 	p.cancel()
 	p.wg.Wait()
 	p.closeIdle()
+	p.left.Do(func() {
+		s := p.Stats()
+		p.log.Info("left the swarm", "p2p_bytes", s.PeerBytes, "cdn_bytes", s.SourceBytes, "sent_bytes", s.SentBytes, "late", s.Late, "lost", s.Lost, "duplicates", s.Duplicates, "forged", s.Forged)
+	})
 	return nil
 }
 

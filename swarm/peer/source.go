@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -40,13 +41,14 @@ type toSource struct {
 	cancel  context.CancelFunc
 	ctx     context.Context
 	told    chan []byte
+	base    string // the stream's URL there
 }
 
 // request makes a URL of the stream's for one of the swarm's requests.
-func (p *Peer) request(what, token string) string {
-	u, err := url.Parse(p.cfg.URL)
+func request(base, what, token string) string {
+	u, err := url.Parse(base)
 	if err != nil {
-		return p.cfg.URL // validate has read it
+		return base // validate, or places, has read it
 	}
 	q := u.Query()
 	q.Set("_swarm", what)
@@ -57,8 +59,9 @@ func (p *Peer) request(what, token string) string {
 	return u.String()
 }
 
-// join opens a way to the source and reads the welcome.
-func (p *Peer) join(ctx context.Context, stripes uint8, from uint64) (*toSource, error) {
+// join opens a way to the source at a URL and reads the welcome. The source may send the
+// viewer on to another one of the stream's.
+func (p *Peer) join(ctx context.Context, base string, stripes uint8, from uint64) (*toSource, error) {
 	w := &toSource{told: make(chan []byte, maxTold)}
 	w.ctx, w.cancel = context.WithCancel(p.life)
 	defer context.AfterFunc(ctx, w.cancel)()
@@ -67,13 +70,22 @@ func (p *Peer) join(ctx context.Context, stripes uint8, from uint64) (*toSource,
 		w.cancel()
 		return nil, err
 	}
-	res, err := p.ask(w.ctx, p.request("join", ""), b)
+	res, err := p.ask(w.ctx, request(base, "join", ""), b)
 	if err != nil {
 		w.cancel()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		return nil, err
+	}
+	w.base = base
+	if to := res.Request.URL; to != nil {
+		w.base = withoutRequest(to)
+	}
+	if strings.HasPrefix(p.cfg.URL, "https:") && !strings.HasPrefix(w.base, "https:") {
+		res.Body.Close()
+		w.cancel()
+		return nil, errors.New("the source sends its viewers on to one without https")
 	}
 	w.body, w.frames = res.Body, wire.NewReader(res.Body)
 	t, body, err := w.frames.Next()
@@ -138,6 +150,8 @@ func withoutURL(err error) error {
 
 // keepSource reads from the source, and opens the way again whenever it breaks.
 func (p *Peer) keepSource(w *toSource) {
+	at := places{asked: p.cfg.URL}
+	at.found(w)
 	for wait := retryMin; ; {
 		if w != nil {
 			began := time.Now()
@@ -157,11 +171,12 @@ func (p *Peer) keepSource(w *toSource) {
 			return
 		}
 		wait = min(2*wait, retryMax)
-		w = p.rejoin()
+		w = p.rejoin(at.next())
+		at.found(w)
 	}
 }
 
-func (p *Peer) rejoin() *toSource {
+func (p *Peer) rejoin(base string) *toSource {
 	var stripes uint8
 	var from uint64
 	asked := make(chan struct{})
@@ -175,7 +190,7 @@ func (p *Peer) rejoin() *toSource {
 	}
 	ctx, cancel := context.WithTimeout(p.life, dialTimeout)
 	defer cancel()
-	w, err := p.join(ctx, stripes, from)
+	w, err := p.join(ctx, base, stripes, from)
 	if err != nil {
 		p.log.Debug("join the source again", "err", err)
 		return nil
@@ -255,7 +270,7 @@ func (p *Peer) tellSource(b []byte) {
 
 // tell tells the source what waits, all at once.
 func (p *Peer) tell(w *toSource) {
-	u := p.request("tell", w.welcome.Token)
+	u := request(w.base, "tell", w.welcome.Token)
 	for {
 		var b []byte
 		select {
@@ -316,7 +331,11 @@ func (p *Peer) readTracker(w *toSource) error {
 	case <-w.ctx.Done():
 		return w.ctx.Err()
 	}
-	b, err := json.Marshal(p.introduction(0, 0, n))
+	intro := p.introduction(0, 0, n)
+	if p.ring != nil {
+		intro.Proofs = p.ring.Proofs(chunk.IDOf(w.welcome.Key, w.welcome.Stream), p.pin)
+	}
+	b, err := json.Marshal(intro)
 	if err != nil {
 		return err
 	}
@@ -324,7 +343,7 @@ func (p *Peer) readTracker(w *toSource) error {
 	defer cancel()
 	idle := time.AfterFunc(sourceSilent, cancel)
 	defer idle.Stop()
-	res, err := p.ask(ctx, p.request("track", w.welcome.Token), b)
+	res, err := p.ask(ctx, request(w.base, "track", w.welcome.Token), b)
 	if err != nil {
 		return err
 	}

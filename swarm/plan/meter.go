@@ -10,6 +10,9 @@ const (
 	tightFor = 400 * time.Millisecond
 	// growth of the estimate, per second in which the line is used and not full.
 	growth = 1.1
+	// retried is what a line that was found to carry less than anybody wants is thought to
+	// carry more every second in which it carries nothing, as a part of the stream's rate.
+	retried = 0.02
 )
 
 // meter measures the upload: a line is known by what it carries when it is full, and
@@ -77,6 +80,8 @@ func (m *meter) tick(now time.Duration, used int, stream float64) {
 		m.estimate = max(rate, 1000)
 	case m.estimate > 0 && rate > 0.6*m.estimate:
 		m.estimate *= growth
+	case m.estimate > 0 && used == 0 && m.estimate < stream/commit:
+		m.estimate = min(m.estimate+stream*retried, stream/commit) // what it was full of may be over
 	}
 	if m.limit > 0 {
 		m.estimate = min(m.estimate, m.limit)

@@ -94,7 +94,7 @@ func (n *Node) Room(from wire.PeerID) bool {
 		return false
 	}
 	guests := 0
-	for _, p := range n.peers {
+	for _, p := range n.order {
 		if !p.ours {
 			guests++
 		}
@@ -111,8 +111,9 @@ func (n *Node) LinkUp(now time.Duration, id wire.PeerID, ours bool, rtt time.Dur
 	if n.peers[id] != nil {
 		return
 	}
-	n.peers[id] = &neighbour{id: id, ours: ours, rtt: rtt, upAt: now, usedAt: now}
-	n.order = append(n.order, id)
+	p := &neighbour{id: id, ours: ours, rtt: rtt, upAt: now, usedAt: now}
+	n.peers[id] = p
+	n.order = append(n.order, p)
 	n.act(Action{Kind: SendMap, Peer: id, Map: n.ownMap()})
 }
 
@@ -135,7 +136,7 @@ func (n *Node) forgetPeer(id wire.PeerID) {
 		return
 	}
 	delete(n.peers, id)
-	n.order = slices.DeleteFunc(n.order, func(x wire.PeerID) bool { return x == id })
+	n.order = slices.DeleteFunc(n.order, func(p *neighbour) bool { return p.id == id })
 	for s := range n.stripes {
 		st := &n.stripes[s]
 		if st.has && st.parent == id {
@@ -221,11 +222,10 @@ func (n *Node) rtt(id wire.PeerID) time.Duration {
 func (n *Node) best(s int, besides wire.PeerID) (wire.PeerID, time.Duration) {
 	self := n.cfg.Self.ShortName()
 	best, bestCost, bestLag := nobody, time.Duration(0), time.Duration(0)
-	for _, id := range n.order {
-		p := n.peers[id]
+	for _, p := range n.order {
 		m := p.told
-		if id == besides || m == nil || !m.Upload || n.now-p.toldAt > mapHolds || n.now < p.doubted || n.now < p.stripe[s] ||
-			p.children[s].on || n.stripes[s].pending == id {
+		if p.id == besides || m == nil || !m.Upload || n.now-p.toldAt > mapHolds || n.now < p.doubted || n.now < p.stripe[s] ||
+			p.children[s].on || n.stripes[s].pending == p.id {
 			continue
 		}
 		sm := &m.Stripes[s]
@@ -233,7 +233,7 @@ func (n *Node) best(s int, besides wire.PeerID) (wire.PeerID, time.Duration) {
 			continue
 		}
 		lag := time.Duration(sm.LagMS+m.CostMS)*time.Millisecond + p.rtt/2
-		if lag > farAway+n.margin {
+		if lag > farAway+n.strain.delay() {
 			continue
 		}
 		cost := lag
@@ -248,7 +248,7 @@ func (n *Node) best(s int, besides wire.PeerID) (wire.PeerID, time.Duration) {
 			continue
 		}
 		if best == nobody || cost < bestCost {
-			best, bestCost, bestLag = id, cost, lag
+			best, bestCost, bestLag = p.id, cost, lag
 		}
 	}
 	return best, bestLag
@@ -259,7 +259,13 @@ func (n *Node) meet() {
 	if !n.download || n.window.next == 0 {
 		return
 	}
-	connecting, ours := 0, 0
+	connecting, ours, most := 0, 0, maxConnecting
+	switch {
+	case n.strain.high():
+		most = 0
+	case n.strain.late > rested:
+		most = 1
+	}
 	for _, k := range n.members {
 		if k.connecting {
 			if n.now-k.since > connectWithin {
@@ -271,7 +277,7 @@ func (n *Node) meet() {
 			connecting++
 		}
 	}
-	for _, p := range n.peers {
+	for _, p := range n.order {
 		if p.ours {
 			ours++
 		}
@@ -284,7 +290,7 @@ func (n *Node) meet() {
 		if st := &n.stripes[s]; st.parent == wire.Source || !st.has {
 			need = 3
 		}
-		for viable := n.viable(s); viable < need && connecting < maxConnecting && ours+connecting < n.cfg.MaxLinks; viable++ {
+		for viable := n.viable(s); viable < need && connecting < most && ours+connecting < n.cfg.MaxLinks; viable++ {
 			k := n.stranger(s)
 			if k == nil {
 				n.wantMembers()
@@ -300,12 +306,12 @@ func (n *Node) meet() {
 
 // viable counts the neighbours, and those to be, that may feed a stripe.
 func (n *Node) viable(s int) (c int) {
-	for id, p := range n.peers {
+	for _, p := range n.order {
 		switch {
-		case n.stripes[s].has && n.stripes[s].parent == id:
+		case n.stripes[s].has && n.stripes[s].parent == p.id:
 			c++
 		case p.told == nil:
-			if k := n.members[id]; k != nil && k.Home == s {
+			if k := n.members[p.id]; k != nil && k.Home == s {
 				c++ // it has not spoken yet
 			}
 		case p.told.Upload && (p.told.Home == s && p.told.Slots > 0 && n.home == s || p.told.Free > 0) && n.now >= p.doubted && n.now >= p.stripe[s]:
@@ -363,8 +369,7 @@ func (n *Node) wantMembers() {
 func (n *Node) prune() {
 	idle := 0
 	var oldest *neighbour
-	for _, id := range n.order {
-		p := n.peers[id]
+	for _, p := range n.order {
 		if !p.ours {
 			continue
 		}
@@ -373,11 +378,11 @@ func (n *Node) prune() {
 			continue
 		}
 		idle++
-		if n.now-p.usedAt > idleFor && (oldest == nil || p.usedAt < oldest.usedAt) {
+		if (n.now-p.usedAt > idleFor || n.strain.high()) && (oldest == nil || p.usedAt < oldest.usedAt) {
 			oldest = p
 		}
 	}
-	if idle > enough && oldest != nil {
+	if (idle > enough || n.strain.high()) && oldest != nil {
 		if k := n.members[oldest.id]; k != nil {
 			k.retry = n.now + time.Minute
 		}
@@ -401,8 +406,8 @@ func (n *Node) sendMaps() {
 		return
 	}
 	m := n.ownMap()
-	for _, id := range n.order {
-		n.act(Action{Kind: SendMap, Peer: id, Map: m})
+	for _, p := range n.order {
+		n.act(Action{Kind: SendMap, Peer: p.id, Map: m})
 	}
 }
 

@@ -32,6 +32,8 @@ const (
 	TickEvery = 50 * time.Millisecond
 	// mapEvery is the fixed rate of maps.
 	mapEvery = time.Second
+	// meetEvery is how often a viewer looks whether it knows enough others.
+	meetEvery = 150 * time.Millisecond
 	// mapHolds is how long a map is believed.
 	mapHolds = 3500 * time.Millisecond
 	// giveUp is the lag at which a chunk that cannot be had is left out.
@@ -66,7 +68,7 @@ type Node struct {
 	stripes [chunk.Stripes]stripe
 	peers   map[wire.PeerID]*neighbour
 	members map[wire.PeerID]*known
-	order   []wire.PeerID // of neighbours, in the order in which they came: what a map's order would make random
+	order   []*neighbour // in the order in which they came: what a map's order would make random
 
 	sourceUp bool
 	tracked  bool // a policy has come
@@ -76,11 +78,13 @@ type Node struct {
 	upload   bool
 	policy   wire.Policy
 
-	lag     time.Duration
-	margin  time.Duration // see needless
-	meter   meter
-	nextMap time.Duration
-	asks    backoff
+	lag      time.Duration
+	margin   time.Duration // see needless
+	strain   strain
+	meter    meter
+	nextMap  time.Duration
+	nextMeet time.Duration
+	asks     backoff
 
 	stats Stats
 }
@@ -216,6 +220,9 @@ func (n *Node) Chunk(now time.Duration, from wire.PeerID, sequence uint64, dts u
 	}
 	s := chunk.StripeOf(sequence)
 	asked := w.askedOf(sequence) == from
+	if asked && from == wire.Source {
+		n.fetched(now - w.at(sequence).askedAt)
+	}
 	if !w.put(sequence, dts, size, key, now) {
 		n.stats.Duplicates++
 		n.needless(sequence)
@@ -294,15 +301,19 @@ func (n *Node) Lag() time.Duration { return n.lag }
 func (n *Node) Tick(now time.Duration) {
 	n.now = now
 	n.window.drift(now)
+	n.margin -= n.margin * min(now-n.strain.last, marginHolds) / marginHolds
+	less := n.strain.tick(now)
 	n.meter.tick(now, n.used(), n.window.rate)
-	n.margin -= n.margin * TickEvery / marginHolds
-	n.trim()
+	n.trim(less)
 	for s := range n.stripes {
 		n.tend(s)
 	}
 	n.repair()
 	n.leaveOut()
-	n.meet()
+	if now >= n.nextMeet {
+		n.nextMeet = now + meetEvery
+		n.meet()
+	}
 	if now >= n.nextMap {
 		n.nextMap = now + mapEvery
 		n.sendMaps()

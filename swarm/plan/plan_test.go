@@ -138,8 +138,8 @@ func TestMoves(t *testing.T) {
 	s, from := sub.Stripe, sub.Sequence
 	b.Answered(b.at, id, s, wire.Accepted)
 	b.take()
-	if u := b.find(Unsubscribe, wire.Source); u == nil || u.Sequence != from+chunk.Stripes || u.Stripe != s {
-		t.Fatalf("the source is told %+v, want to end stripe %d one behind %d", u, s, from)
+	if u := b.find(Unsubscribe, wire.Source); u == nil || u.Sequence != from || u.Stripe != s {
+		t.Fatalf("the source is told %+v, want to end stripe %d where the new parent begins, at %d", u, s, from)
 	}
 	b.run(30, func(seq uint64) wire.PeerID {
 		if chunk.StripeOf(seq) == s && seq >= from {

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -13,13 +14,17 @@ const (
 	// deadline is the lag at which a missing chunk is fetched from the source: half a
 	// second before LateLag. Viewers near the source are a little earlier, since what they
 	// fetch reaches those behind them.
-	deadline     = LateLag - 500*time.Millisecond
-	earliest     = deadline - 150*time.Millisecond
-	latest       = deadline + 200*time.Millisecond
-	perHop       = 50 * time.Millisecond
-	askAgain     = 350 * time.Millisecond
-	askSource    = time.Second
+	deadline  = LateLag - 500*time.Millisecond
+	earliest  = deadline - 150*time.Millisecond
+	latest    = deadline + 200*time.Millisecond
+	perHop    = 50 * time.Millisecond
+	askAgain  = 350 * time.Millisecond
+	askSource = time.Second
+	// slowFetch is more than the source takes to send what it is asked for on usual lines.
+	slowFetch    = 400 * time.Millisecond
 	maxPerRepair = 32
+	// lateFor is how long a parent is given before one that is too late is left.
+	lateFor = 2 * time.Second
 
 	// marginStep is what one request that was needless adds to how long a chunk is waited
 	// for, marginHolds how long it takes to be forgotten.
@@ -37,6 +42,14 @@ func (n *Node) needless(sequence uint64) {
 	}
 }
 
+// fetched learns from how long the source took to send a chunk that it was asked for:
+// where that is slow, to ask it for more does not make it faster.
+func (n *Node) fetched(took time.Duration) {
+	if took > slowFetch {
+		n.margin = min(n.margin+took/4, maxMargin)
+	}
+}
+
 // repair asks for chunks that are later than they should be.
 func (n *Node) repair() {
 	w := &n.window
@@ -45,7 +58,7 @@ func (n *Node) repair() {
 	}
 	// From the newest to the oldest, the lag of a missing chunk is that of the next one
 	// that is here.
-	lists := map[wire.PeerID][]uint64{}
+	var lists map[wire.PeerID][]uint64 // nil: nothing is late, as usual
 	var lag time.Duration
 	count := 0
 	for seq := w.high; seq > w.next && count < 4*maxPerRepair; seq-- {
@@ -55,33 +68,57 @@ func (n *Node) repair() {
 		}
 		missing := seq - 1
 		st := &n.stripes[chunk.StripeOf(missing)]
-		patience := n.patience(st) + n.margin
+		slack := n.strain.delay()
+		if !st.hole(missing) {
+			if st.has && st.parent == wire.Source && missing >= st.pushed && st.pushed != 0 {
+				continue // it is on its way: the source leaves nothing out
+			}
+			slack += n.margin
+		}
+		patience := n.patience(st) + slack
 		if lag < patience {
 			continue
 		}
-		late := min(max(patience, earliest+time.Duration(len(st.path))*perHop), latest) + n.margin
+		late := min(max(n.patience(st), earliest+time.Duration(len(st.path))*perHop), latest) + slack
 		of := n.whom(missing, lag, late)
+		if of == wire.Source && missing >= st.pushed && n.now-st.movedAt > lateFor {
+			st.retry = min(st.retry, n.now) // its parent is too slow
+		}
 		if of == nobody || len(lists[of]) >= maxPerRepair {
 			continue
 		}
 		w.ask(missing, of, n.now)
+		if lists == nil {
+			lists = map[wire.PeerID][]uint64{}
+		}
 		lists[of] = append(lists[of], missing)
 		count++
 	}
-	for _, id := range append([]wire.PeerID{wire.Source}, n.order...) {
-		l := lists[id]
-		if len(l) == 0 {
-			continue
-		}
-		for i, k := 0, len(l)-1; i < k; i, k = i+1, k-1 {
-			l[i], l[k] = l[k], l[i]
-		}
-		n.stats.Requests += uint64(len(l))
-		if id == wire.Source {
-			n.stats.SourceRequests += uint64(len(l))
-		}
-		n.act(Action{Kind: Request, Peer: id, List: l})
+	if lists == nil {
+		return
 	}
+	n.stats.SourceRequests += uint64(len(lists[wire.Source]))
+	n.request(wire.Source, lists[wire.Source])
+	for _, p := range n.order {
+		n.request(p.id, lists[p.id])
+	}
+}
+
+// request asks for chunks, which are listed from the newest to the oldest.
+func (n *Node) request(of wire.PeerID, l []uint64) {
+	if len(l) == 0 {
+		return
+	}
+	slices.Reverse(l)
+	n.stats.Requests += uint64(len(l))
+	n.act(Action{Kind: Request, Peer: of, List: l})
+}
+
+// hole says whether the parent has passed over a chunk that is missing, so that it does
+// not come unless it is asked for. If not, either it or the parent before it is late, and
+// what is asked for may come twice.
+func (st *stripe) hole(missing uint64) bool {
+	return st.has && missing >= st.since && missing < st.pushed
 }
 
 // patience is the lag that a stripe's chunks may have by its parent's habit.
@@ -109,10 +146,9 @@ func (n *Node) whom(sequence uint64, lag, late time.Duration) wire.PeerID {
 	}
 	s := chunk.StripeOf(sequence)
 	best, bestCost := nobody, time.Duration(0)
-	for _, id := range n.order {
-		p := n.peers[id]
+	for _, p := range n.order {
 		m := p.told
-		if m == nil || !m.Upload || n.now-p.toldAt > mapHolds || n.now < p.doubted || asked && sl.asked == id {
+		if m == nil || !m.Upload || n.now-p.toldAt > mapHolds || n.now < p.doubted || asked && sl.asked == p.id {
 			continue
 		}
 		if !n.likely(p, s, sequence, lag) {
@@ -120,7 +156,7 @@ func (n *Node) whom(sequence uint64, lag, late time.Duration) wire.PeerID {
 		}
 		cost := time.Duration(m.CostMS)*time.Millisecond + p.rtt + n.spread(20*time.Millisecond)
 		if best == nobody || cost < bestCost {
-			best, bestCost = id, cost
+			best, bestCost = p.id, cost
 		}
 	}
 	return best

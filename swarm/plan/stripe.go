@@ -48,6 +48,8 @@ type stripe struct {
 	leaving   bool          // the parent was told to end where pending begins
 
 	high      uint64 // the newest sequence that came of it, +1
+	since     uint64 // from where on the parent was asked for it
+	pushed    uint64 // the newest that the parent sent without being asked, +1
 	arrived   time.Duration
 	lag, dev  time.Duration // of what the parent sends
 	movedAt   time.Duration
@@ -60,7 +62,7 @@ type stripe struct {
 // feed makes a peer the parent.
 func (st *stripe) feed(p wire.PeerID, now time.Duration) {
 	st.has, st.parent, st.pending = true, p, nobody
-	st.path, st.displaced, st.failures = nil, false, 0
+	st.path, st.displaced, st.failures, st.since, st.pushed = nil, false, 0, st.from, 0
 	st.movedAt, st.arrived, st.lag, st.dev = now, now, 0, 50*time.Millisecond
 	st.retry = now + steadyFor
 	if p == wire.Source {
@@ -94,7 +96,7 @@ func (n *Node) tend(s int) {
 	}
 	if st.pending != nobody {
 		late := n.now - st.pendingAt
-		if !st.accepted && late > acceptWithin || st.accepted && late > proveWithin+n.expect(st.from) {
+		if late -= n.strain.delay(); !st.accepted && late > acceptWithin || st.accepted && late > proveWithin+n.expect(st.from) {
 			n.abandon(s, 10*time.Second)
 		}
 	}
@@ -130,13 +132,14 @@ func (n *Node) improve(s int) {
 	if n.inside(s) {
 		steady, by = steadyFor/2, betterBy/2
 	}
-	if n.now-st.movedAt < steady/2 {
+	late := st.usual() > tooLate+n.strain.delay()
+	if !late && (n.now-st.movedAt < steady/2 || n.strain.high()) {
 		return
 	}
 	st.retry = n.now + steady/2 + n.spread(steady)
 	if p, lag := n.best(s, st.parent); p != nobody && lag+max(by, st.usual()/3) < st.usual() {
 		n.move(s, p)
-	} else if st.usual() > tooLate+n.margin && n.sourceUp {
+	} else if late && n.sourceUp {
 		n.move(s, wire.Source)
 	}
 }
@@ -186,7 +189,7 @@ func (n *Node) adopt(s int) {
 
 // silent says whether the parent sends nothing while the stream goes on.
 func (n *Node) silent(st *stripe) bool {
-	patience := max(silentFor, 3*chunk.Stripes*n.window.chunkGap) + n.margin
+	patience := max(silentFor, 3*chunk.Stripes*n.window.chunkGap) + n.margin + n.strain.delay()
 	if st.parent == wire.Source {
 		patience *= 3 // its way may be slow; that it is gone is told
 	}
@@ -220,7 +223,7 @@ func (n *Node) expect(sequence uint64) time.Duration {
 }
 
 // move begins to move a stripe to another parent. When that one accepts, the old one is
-// told to end one chunk behind where it begins; should it not send, all is taken back.
+// told to end where it begins; should it not send, all is taken back.
 func (n *Node) move(s int, to wire.PeerID) {
 	st := &n.stripes[s]
 	w := &n.window
@@ -242,7 +245,7 @@ func (n *Node) accepted(s int) {
 	st.accepted, st.pendingAt = true, n.now
 	if st.has {
 		st.leaving = true
-		n.unsubscribe(st.parent, s, st.from+chunk.Stripes)
+		n.unsubscribe(st.parent, s, st.from)
 	}
 }
 
@@ -335,6 +338,9 @@ func (n *Node) pushed(s int, from wire.PeerID, sequence uint64, asked bool) {
 		n.stats.Moves++
 		st.feed(from, n.now)
 		st.lag = lag
+		if !asked {
+			st.pushed = sequence + 1
+		}
 		if had && old != from && !st.leaving {
 			n.unsubscribe(old, s, until)
 		}
@@ -345,6 +351,7 @@ func (n *Node) pushed(s int, from wire.PeerID, sequence uint64, asked bool) {
 		}
 	case st.has && st.parent == from && !asked:
 		st.arrived = n.now
+		st.pushed = max(st.pushed, sequence+1)
 		diff := lag - st.lag
 		st.lag += diff / 8
 		st.dev += (max(diff, -diff) - st.dev) / 8

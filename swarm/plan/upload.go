@@ -42,7 +42,7 @@ func (n *Node) slots() int {
 		}
 		return unmeasured
 	}
-	return min(int(commit*n.meter.capacity(n.window.rate)/rate), maxSlots)
+	return min(int(commit*n.meter.capacity(n.window.rate)*(1-n.strain.shed)/rate), maxSlots)
 }
 
 // Slots is how many stripes can be uploaded at a time, and how many are.
@@ -50,7 +50,7 @@ func (n *Node) Slots() (all, used int) { return n.slots(), n.used() }
 
 // used counts the children that are there to stay.
 func (n *Node) used() (c int) {
-	for _, p := range n.peers {
+	for _, p := range n.order {
 		for s := range p.children {
 			if k := &p.children[s]; k.on && k.ends == 0 && k.until == 0 {
 				c++
@@ -113,8 +113,7 @@ func (n *Node) makeRoom(p *neighbour, s int) bool {
 	worth := n.worth(p, s)
 	var victim *neighbour
 	which, least := 0, worth
-	for _, id := range n.order {
-		v := n.peers[id]
+	for _, v := range n.order {
 		for t := range v.children {
 			if k := &v.children[t]; !k.on || k.ends != 0 || k.until != 0 {
 				continue
@@ -152,8 +151,7 @@ func (n *Node) dismiss(keep int) {
 	for n.used() > keep {
 		var victim *neighbour
 		which, least := 0, 1<<30
-		for _, id := range n.order {
-			v := n.peers[id]
+		for _, v := range n.order {
 			for t := range v.children {
 				if k := &v.children[t]; k.on && k.ends == 0 && k.until == 0 {
 					if x := n.worth(v, t); x < least {
@@ -169,17 +167,16 @@ func (n *Node) dismiss(keep int) {
 	}
 }
 
-// trim ends what was displaced, and what the line does not carry.
-func (n *Node) trim() {
-	for _, id := range n.order {
-		p := n.peers[id]
+// trim ends what was displaced, and what the line, or with less the machine, does not carry.
+func (n *Node) trim(less bool) {
+	for _, p := range n.order {
 		for s := range p.children {
 			if k := &p.children[s]; k.on && k.ends != 0 && n.now > k.ends {
 				*k = child{}
 			}
 		}
 	}
-	if n.meter.tight {
+	if n.meter.tight || less {
 		n.dismiss(n.slots())
 	}
 }
@@ -203,10 +200,9 @@ func (n *Node) Unsubscribed(now time.Duration, from wire.PeerID, s int, until ui
 // it on themselves, so that what waits on each line adds up for leaves alone.
 func (n *Node) forward(s int, from wire.PeerID, sequence uint64, size int) {
 	for _, leaves := range [...]bool{false, true} {
-		for _, id := range n.order {
-			p := n.peers[id]
+		for _, p := range n.order {
 			k := &p.children[s]
-			if !k.on || k.leaf != leaves || id == from || sequence < k.from {
+			if !k.on || k.leaf != leaves || p.id == from || sequence < k.from {
 				continue
 			}
 			if k.until != 0 && sequence >= k.until {

@@ -89,7 +89,10 @@ func (w *world) connect(v *viewer, id wire.PeerID) {
 		if v.gone {
 			return
 		}
-		if x.gone || v.links[x] || !x.node.Room(v.id) {
+		if v.links[x] {
+			return // the other began one meanwhile
+		}
+		if x.gone || !x.node.Room(v.id) {
 			v.node.LinkDown(w.now, id)
 			w.run(v)
 			return

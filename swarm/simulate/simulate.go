@@ -11,7 +11,9 @@ package simulate
 
 import (
 	"container/heap"
+	"context"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -47,8 +49,6 @@ type Config struct {
 	HalfLeaves time.Duration
 	// Warm is when counting begins, Length when the run ends; 0: 30 s and 90 s.
 	Warm, Length time.Duration
-	// Tick is how often nodes are told the time; 0: plan.TickEvery.
-	Tick time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -59,7 +59,7 @@ func (c Config) withDefaults() Config {
 		c.Upload = []float64{1.4}
 	}
 	for d, v := range map[*time.Duration]time.Duration{&c.MaxDelay: 30 * time.Millisecond, &c.Join: 10 * time.Second, &c.Missed: 2 * time.Second,
-		&c.Warm: 30 * time.Second, &c.Length: 90 * time.Second, &c.Tick: plan.TickEvery} {
+		&c.Warm: 30 * time.Second, &c.Length: 90 * time.Second} {
 		if *d == 0 {
 			*d = v
 		}
@@ -104,8 +104,8 @@ type world struct {
 	base    plan.Stats
 }
 
-// Run runs a swarm.
-func Run(cfg Config) Result {
+// Run runs a swarm. The error is that of ctx, which ends the run.
+func Run(ctx context.Context, cfg Config) (Result, error) {
 	cfg = cfg.withDefaults()
 	w := &world{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x5eed)), byID: map[wire.PeerID]*viewer{}}
 	w.tracker = tracker.New(tracker.Config{Rand: w.rng, MaxMembers: 1 << 30})
@@ -134,7 +134,10 @@ func Run(cfg Config) Result {
 		w.at(at, func() { w.tracker.Balance(); w.pass() })
 	}
 	w.at(cfg.Warm, w.startCounting)
-	for len(w.queue) > 0 {
+	for n := 0; len(w.queue) > 0; n++ {
+		if n%lookEvery == 0 && ctx.Err() != nil {
+			return Result{}, ctx.Err()
+		}
 		e := heap.Pop(&w.queue).(*event)
 		if e.at > cfg.Length {
 			break
@@ -142,8 +145,11 @@ func Run(cfg Config) Result {
 		w.now = e.at
 		e.do()
 	}
-	return w.finish()
+	return w.finish(), nil
 }
+
+// lookEvery is how many events pass between two looks at the context.
+const lookEvery = 10_000
 
 func (w *world) join(up float64) {
 	w.nextID++
@@ -169,11 +175,11 @@ func (w *world) join(up float64) {
 		v.node.Source(w.now, true)
 		w.source.join(v)
 		slots, _ := v.node.Slots()
-		w.tracker.Join(wire.Member{ID: v.id, Pin: "x", NAT: v.nat, Slots: slots})
+		w.tracker.Join(wire.Member{ID: v.id, Pin: "x", NAT: v.nat, Slots: slots}, netip.Addr{})
 		w.pass()
 		w.run(v)
 	})
-	first := w.now + time.Duration(w.rng.Int64N(int64(w.cfg.Tick)))
+	first := w.now + time.Duration(w.rng.Int64N(int64(plan.TickEvery)))
 	w.at(first, func() { w.tick(v) })
 	w.at(w.now+3*time.Second, func() { w.report(v) })
 }
@@ -193,7 +199,7 @@ func (w *world) tick(v *viewer) {
 	v.node.Tick(w.now)
 	w.run(v)
 	w.stall(v)
-	w.at(w.now+w.cfg.Tick, func() { w.tick(v) })
+	w.at(w.now+plan.TickEvery, func() { w.tick(v) })
 }
 
 func (w *world) report(v *viewer) {

@@ -16,5 +16,8 @@
 //	GET  /stat?xresid=live/a           {"flow":{"p2pBytes":0,"cdnBytes":0}}
 //	GET  /feature?download=1&upload=0  {"ret":0,"msg":"ok","download":1,"upload":0}
 //
+// A stream may be another source's: a mirror passes its chunks on as they are, and that
+// source sends new viewers to whichever of both has fewer.
+//
 // A refusal has a JSON body {"code":-2402,"error":"in words"}.
 package source

@@ -40,6 +40,24 @@ func (h *hub) begin(e *chunk.Epoch) {
 	h.epochs = append(h.epochs, e)
 }
 
+// beginAgain is begin for an epoch that may be here.
+func (h *hub) beginAgain(e *chunk.Epoch) {
+	h.mu.Lock()
+	known := h.epochOf(e.Number) != nil
+	h.mu.Unlock()
+	if !known {
+		h.begin(e)
+	}
+}
+
+// end is behind the newest chunk; 0: there is none.
+func (h *hub) end() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, high := h.window.Bounds()
+	return high
+}
+
 func (h *hub) put(c *chunk.Chunk) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

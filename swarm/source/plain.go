@@ -23,6 +23,15 @@ func (s *stream) servePlain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed: ask its owner for the code, and add ?code=CODE to the URL")
 		return
 	}
+	id, err := s.awaitIdentity(r.Context())
+	if err != nil {
+		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
+		return
+	}
+	if s.mirror != nil && id.sealed {
+		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed and this source a mirror without its key: play it from the first source, or as a viewer of the swarm")
+		return
+	}
 	w.Header().Set("Access-Control-Allow-Origin", "*") // players in web pages
 	w.Header().Set("Content-Type", "video/x-flv")
 	w.Header().Set("Cache-Control", "no-store")
@@ -40,7 +49,7 @@ func (s *stream) servePlain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
 		return
 	}
-	a := chunk.NewAssembler(s.p.Swarm(), s.key)
+	a := chunk.NewAssembler(chunk.IDOf(id.key, s.name), s.key)
 	out := newOutput(w)
 	var buf []byte
 	for {

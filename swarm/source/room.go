@@ -4,13 +4,14 @@ package source
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ type room struct {
 	mu      sync.Mutex // guards all below and the viewers' fields
 	tracker *tracker.Tracker
 	viewers map[string]*viewer      // by token
+	mirrors map[*viewer]*mirrored   // of the viewers those that are other sources
 	byID    map[wire.PeerID]*viewer // those with a track
 
 	p2p      uint64 // bytes that viewers had from each other
@@ -63,7 +65,7 @@ type viewer struct {
 }
 
 func newRoom(s *stream, cfg *Config) *room {
-	return &room{s: s, cfg: cfg, viewers: map[string]*viewer{}, byID: map[wire.PeerID]*viewer{},
+	return &room{s: s, cfg: cfg, viewers: map[string]*viewer{}, mirrors: map[*viewer]*mirrored{}, byID: map[wire.PeerID]*viewer{},
 		tracker: tracker.New(tracker.Config{MaxMembers: cfg.MaxViewers, Rand: newRand()})}
 }
 
@@ -108,25 +110,45 @@ func readJoin(w http.ResponseWriter, r *http.Request) (wire.Join, wire.Member, e
 }
 
 // serveJoin is the way of a viewer's frames from the source.
-func (m *room) serveJoin(w http.ResponseWriter, r *http.Request) {
+func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 	j, member, err := readJoin(w, r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, codeBadArgument, err.Error())
 		return
 	}
 	v := &viewer{token: rand.Text(), id: member.ID, member: member, cursor: cursor{fresh: make(chan struct{}, 1)}}
-	leave, err := m.s.enter()
+	if j.Mirror != "" {
+		if err := checkMirror(j, owner); err != nil {
+			refuse(w, http.StatusForbidden, codeBadArgument, err.Error())
+			return
+		}
+	} else if to := m.direct(j, r); to != "" {
+		http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+		return
+	}
+	if m.s.mirror != nil {
+		m.s.mirror.from.Store(j.From)
+	}
+	announces := j.Mirror != "" && j.Stripes == 0
+	if announces {
+		m.enter(v, j.Mirror)
+	} else {
+		leave, err := m.s.enter()
+		if err != nil {
+			refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
+			return
+		}
+		defer leave()
+		m.enter(v, "")
+	}
+	defer m.forget(v)
+	id, err := m.s.awaitIdentity(r.Context())
 	if err != nil {
 		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
 		return
 	}
-	defer leave()
-	m.mu.Lock()
-	m.viewers[v.token] = v
-	m.mu.Unlock()
-	defer m.forget(v)
 	from := j.From
-	if from == 0 {
+	if from == 0 && !announces {
 		if from, err = m.s.awaitStart(r.Context()); err != nil {
 			refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
 			return
@@ -140,8 +162,8 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	out := newOutput(w)
-	buf := wire.AppendJSON(nil, wire.TypeWelcome, wire.Welcome{Stream: m.s.name, Key: m.cfg.Key.Public().(ed25519.PublicKey),
-		Token: v.token, STUN: m.cfg.STUN, NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != ""})
+	buf := wire.AppendJSON(nil, wire.TypeWelcome, wire.Welcome{Stream: m.s.name, Key: id.key, Token: v.token, STUN: slices.Concat(m.cfg.STUN, id.stun),
+		NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != "" || id.sealed, Sources: m.others(id)})
 	alive := time.NewTicker(beat)
 	defer alive.Stop()
 	for {
@@ -171,6 +193,7 @@ func (m *room) forget(v *viewer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.viewers, v.token)
+	delete(m.mirrors, v)
 	if v.cut != nil {
 		v.cut()
 	}
@@ -198,9 +221,13 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, codeBadArgument, "there is no tracker here, or the viewer has no key")
 		return
 	}
-	_, member, err := readJoin(w, r)
+	j, member, err := readJoin(w, r)
 	if err != nil || member.ID != v.id {
 		refuse(w, http.StatusBadRequest, codeBadArgument, "the track's body is not that of the join")
+		return
+	}
+	if !m.s.proved(j) {
+		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed, and only who has its key takes part: give the codeUrl that its owner has for you")
 		return
 	}
 	ctx, cut := context.WithCancel(r.Context())
@@ -211,7 +238,7 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 	}
 	v.out, v.cut = make(chan []byte, maxOut), cut
 	m.byID[v.id] = v
-	err = m.tracker.Join(member)
+	err = m.tracker.Join(member, addressOf(r))
 	m.pass()
 	m.mu.Unlock()
 	defer m.untrack(v)
@@ -236,6 +263,15 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// addressOf is where a request comes from.
+func addressOf(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
 }
 
 func (m *room) untrack(v *viewer) {
@@ -319,6 +355,9 @@ func (m *room) hear(v *viewer, t wire.Type, body []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if x := m.mirrors[v]; x != nil && t == wire.TypeReport {
+		return x.hear(body)
+	}
 	if m.byID[v.id] != v {
 		return nil // it has no track: the tracker does not know it
 	}

@@ -35,8 +35,11 @@ type Opener func(ctx context.Context) (io.ReadCloser, error)
 type Stream struct {
 	// Path of its URL, "/live/a.flv" (required). It is the stream's name, too.
 	Path string
-	// Origin is where it comes from (required).
+	// Origin is where it comes from.
 	Origin Opener
+	// Upstream is another source that it comes from, in place of an Origin: this one is
+	// its mirror, and neither Config.Key nor an Issuer has to do with the stream.
+	Upstream *Upstream
 	// Code under which the stream's keys are, which must exist; empty: a new one.
 	// Without Config.Issuer it means nothing.
 	Code string
@@ -63,8 +66,8 @@ type Config struct {
 	NoTracker bool
 	// MaxViewers of a stream at a time, players included; 0: 20,000.
 	MaxViewers int
-	// Token lets other machines use /feature ("Authorization: Bearer TOKEN"). Empty:
-	// this one alone.
+	// Token lets other machines use /feature and be mirrors ("Authorization: Bearer
+	// TOKEN"). Empty: this one alone.
 	Token string
 	// Logger; nil: discarded.
 	Logger *slog.Logger
@@ -86,10 +89,15 @@ func (c Config) validate() error {
 			return fmt.Errorf("source: %q is not a path such as /live/a.flv", s.Path)
 		case s.Path == "/stat" || s.Path == "/feature" || s.Path == "/code" || strings.HasPrefix(s.Path, "/code/"):
 			return fmt.Errorf("source: the path %s is taken by the source itself", s.Path)
-		case s.Origin == nil:
-			return fmt.Errorf("source: the stream %s has no origin", s.Path)
+		case (s.Origin == nil) == (s.Upstream == nil):
+			return fmt.Errorf("source: the stream %s has no origin, or a first source as well", s.Path)
 		case seen[s.Path]:
 			return fmt.Errorf("source: two streams have the path %s", s.Path)
+		}
+		if s.Upstream != nil {
+			if err := s.Upstream.validate(); err != nil {
+				return fmt.Errorf("source: the stream %s: %w", s.Path, err)
+			}
 		}
 		seen[s.Path] = true
 	}
@@ -134,7 +142,7 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 	s.life, s.end = context.WithCancel(context.Background())
 	now := time.Now()
 	for _, c := range cfg.Streams {
-		st := &stream{name: c.Path, open: c.Origin, linger: cfg.Linger, patience: cfg.Patience, maxViewers: cfg.MaxViewers, hub: newHub(), demand: make(chan struct{}, 1),
+		st := &stream{name: c.Path, open: c.Origin, linger: cfg.Linger, patience: cfg.Patience, maxViewers: cfg.MaxViewers, hub: newHub(), demand: make(chan struct{}, 1), known: make(chan struct{}),
 			log:  cfg.Logger.With("stream", c.Path),
 			keys: keyring{issuer: cfg.Issuer, code: c.Code, known: map[uint32]chunk.StreamKey{}}}
 		st.room = newRoom(st, &s.cfg)
@@ -142,7 +150,13 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 		// whatever an earlier one has used.
 		st.p = chunk.NewPackager(chunk.PackagerConfig{Key: cfg.Key, Stream: c.Path,
 			First: uint64(now.Unix()) << 10, Number: uint32(now.Unix()), Begin: st.hub.begin, Emit: st.hub.put})
-		if cfg.Issuer == nil {
+		if c.Upstream != nil {
+			st.mirror = newMirror(st, *c.Upstream)
+		} else {
+			st.id.key = cfg.Key.Public().(ed25519.PublicKey)
+			close(st.known)
+		}
+		if cfg.Issuer == nil || st.mirror != nil {
 			st.keys.code = ""
 		} else if err := st.obtainKey(ctx); err != nil {
 			s.Close()
@@ -153,7 +167,10 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 	for _, st := range s.streams {
 		s.wg.Go(func() { st.run(s.life) })
 		s.wg.Go(func() { st.room.run(s.life) })
-		if cfg.Issuer != nil {
+		if st.mirror != nil && st.mirror.Public != "" {
+			s.wg.Go(func() { st.mirror.announce(s.life) })
+		}
+		if cfg.Issuer != nil && st.mirror == nil {
 			s.wg.Go(func() { st.turnKeys(s.life, cfg.Rotate, cfg.Lead) })
 		}
 	}
@@ -173,6 +190,11 @@ func (s *Source) Code(path string) string {
 func (s *Source) Close() error {
 	s.end()
 	s.wg.Wait()
+	for _, st := range s.streams {
+		if st.mirror != nil {
+			st.mirror.client.CloseIdleConnections()
+		}
+	}
 	return nil
 }
 
@@ -203,7 +225,7 @@ func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		refuse(w, http.StatusMethodNotAllowed, codeBadArgument, "wanted GET for a player, or POST with _swarm")
 	case what == "join":
-		st.room.serveJoin(w, r)
+		st.room.serveJoin(w, r, s.mayChange(r))
 	case what == "track":
 		st.room.serveTrack(w, r)
 	case what == "tell":

@@ -448,6 +448,50 @@ func TestSealed(t *testing.T) {
 	}
 }
 
+// Only who has a key of a sealed stream becomes a member of its swarm.
+func TestMembersHaveTheKey(t *testing.T) {
+	service := keys.NewService(keys.NewMemory(0), time.Hour)
+	w := newWorld(t, func(c *Config) { c.Issuer = service })
+	rec, err := service.Lookup(t.Context(), w.Code(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := link.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := id.Pin().String()
+	x := w.join(t.Context(), wire.Join{Stripes: 15, Pin: pin})
+	wrong := rec.Newest()
+	wrong.Secret[0]++
+	good := keys.Proof(rec.Newest(), x.v.Swarm, pin)
+	for _, tt := range []struct {
+		name   string
+		proofs [][]byte
+		status int
+	}{
+		{"no proof", nil, 403},
+		{"an empty one", [][]byte{{}}, 403},
+		{"another key", [][]byte{keys.Proof(wrong, x.v.Swarm, pin)}, 403},
+		{"another member's", [][]byte{keys.Proof(rec.Newest(), x.v.Swarm, "x"+pin)}, 403},
+		{"another stream's", [][]byte{keys.Proof(rec.Newest(), chunk.ID{1}, pin)}, 403},
+		{"behind too many", [][]byte{{1}, {2}, {3}, {4}, good}, 403},
+		{"its own, among older ones", [][]byte{{1}, good}, 200},
+	} {
+		b, _ := json.Marshal(wire.Join{Pin: pin, Proofs: tt.proofs})
+		res := w.do(t.Context(), "POST", path+"?_swarm=track&token="+x.welcome.Token, bytes.NewReader(b))
+		if res.StatusCode != tt.status {
+			t.Errorf("%s: %s, want %d", tt.name, res.Status, tt.status)
+		}
+		if tt.status != 200 {
+			if s, _ := w.Stats(path); s.Members != 0 {
+				t.Errorf("%s: there is a member", tt.name)
+			}
+		}
+	}
+	eventually(t, "there is a member", func() bool { s, _ := w.Stats(path); return s.Members == 1 })
+}
+
 func TestBadRequests(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.MaxViewers = 1 })
 	x := w.join(t.Context(), wire.Join{Stripes: 15})

@@ -14,6 +14,7 @@ import (
 type Stats struct {
 	Viewers     int    // of all kinds, now
 	Members     int    // of the swarm, as the tracker knows them
+	Mirrors     int    // other sources that have announced themselves here
 	SourceBytes uint64 // sent to viewers
 	PeerBytes   uint64 // that viewers had from each other, by their own account
 	Pulls       uint64 // connections to the origin
@@ -40,7 +41,7 @@ func (s *Source) Stats(path string) (Stats, bool) {
 	st.mu.Unlock()
 	st.room.account(&out)
 	st.room.mu.Lock()
-	out.Members, out.PeerBytes = st.room.tracker.Len(), st.room.p2p
+	out.Members, out.Mirrors, out.PeerBytes = st.room.tracker.Len(), len(st.room.mirrors), st.room.p2p
 	st.room.mu.Unlock()
 	return out, true
 }

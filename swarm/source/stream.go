@@ -16,6 +16,7 @@ import (
 	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/swarm/chunk"
 	"github.com/xp2p/xp2p/swarm/keys"
+	"github.com/xp2p/xp2p/swarm/wire"
 )
 
 const (
@@ -40,8 +41,11 @@ type stream struct {
 	keys keyring
 
 	maxViewers int
+	mirror     *mirror       // nil: the stream comes from an origin
+	known      chan struct{} // closed when id.key is known
 
 	mu      sync.Mutex
+	id      identity
 	viewers int
 	demand  chan struct{} // one token: viewers came or went
 	fault   error         // why the origin is not there
@@ -174,6 +178,9 @@ var errOriginEnded = errors.New("the origin ended the stream")
 
 // pull is one connection to the origin.
 func (s *stream) pull(ctx context.Context) error {
+	if s.mirror != nil {
+		return s.mirror.pull(ctx)
+	}
 	s.pulls.Add(1)
 	body, err := s.open(ctx)
 	if err != nil {
@@ -331,6 +338,23 @@ func (s *stream) key(id uint32) (chunk.StreamKey, bool) {
 	defer s.pmu.Unlock()
 	k, ok := s.keys.known[id]
 	return k, ok
+}
+
+// proved says whether a viewer that wants to be a member has a key of the stream, if that
+// is sealed. A mirror, which has none itself, takes everybody's word.
+func (s *stream) proved(j wire.Join) bool {
+	s.pmu.Lock()
+	defer s.pmu.Unlock()
+	if s.keys.code == "" {
+		return true
+	}
+	proofs := j.Proofs[:min(len(j.Proofs), keys.MaxProofs)]
+	for _, k := range s.keys.known {
+		if keys.Proves(proofs, k, s.p.Swarm(), j.Pin) {
+			return true
+		}
+	}
+	return false
 }
 
 // sleep waits; false: ctx ended.

@@ -10,7 +10,9 @@ package tracker
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -18,9 +20,13 @@ import (
 )
 
 const (
-	// perHead is how many members there are for each head of a stripe: few enough that
-	// trees stay shallow, many enough that the source sends each byte few times.
-	perHead = 60
+	// leastPerHead and mostPerHead are how many members there are for each head of a stripe:
+	// few enough that trees stay shallow, many enough that the source sends each byte few
+	// times. For each slot that a member has on the average there are perSlot: the more
+	// children each has, the shallower is a tree.
+	leastPerHead = 60
+	mostPerHead  = 100
+	perSlot      = 15
 	// sample is how many others a member is told for each stripe.
 	sample = 3
 	// draws is how often a member is drawn to find one that is better than the others.
@@ -54,6 +60,7 @@ type Config struct {
 
 type member struct {
 	wire.Member
+	at         netip.Addr
 	order      uint64 // of joining
 	used       int    // slots, as it said last
 	fromSource uint8
@@ -106,8 +113,8 @@ func (t *Tracker) Has(id wire.PeerID) bool {
 }
 
 // Join takes a member in: Home is for the tracker to give. One that is there already
-// has come back.
-func (t *Tracker) Join(m wire.Member) error {
+// has come back. at is the address that it is seen to come from; the zero Addr: unknown.
+func (t *Tracker) Join(m wire.Member, at netip.Addr) error {
 	if m.ID == wire.Source {
 		return errors.New("a member's key gives it no name")
 	}
@@ -117,7 +124,7 @@ func (t *Tracker) Join(m wire.Member) error {
 	}
 	m.Slots = clampSlots(m.Slots)
 	t.joined++
-	n := &member{Member: m, order: t.joined}
+	n := &member{Member: m, at: at, order: t.joined}
 	n.Home = t.neediest()
 	t.members[m.ID] = n
 	t.settle(n)
@@ -264,22 +271,38 @@ func (t *Tracker) Balance() {
 	}
 }
 
-// wanted is how many heads a stripe should have.
-func (t *Tracker) wanted() int {
-	return min(max(1, (len(t.members)+perHead/2)/perHead), len(t.members))
+// wanted is how many heads a stripe should have that has some. Since slots are reported
+// anew all the time, one more or less is no reason for a change before it is clearly so.
+func (t *Tracker) wanted(has int) int {
+	n := len(t.members)
+	if n == 0 {
+		return 0
+	}
+	slots := 0
+	for _, x := range t.slots {
+		slots += x
+	}
+	want := float64(n) / min(max(perSlot*float64(slots)/float64(n), leastPerHead), mostPerHead)
+	if has > 0 && math.Abs(want-float64(has)) < steady {
+		return min(has, n)
+	}
+	return min(max(1, int(want+0.5)), n)
 }
+
+// steady is by how much the number of heads that should be may differ from the one there is.
+const steady = 0.75
 
 // crown makes heads, or lets some go, until each stripe has as many as it should.
 func (t *Tracker) crown() {
 	for s := range chunk.Stripes {
 		t.replace(s)
-		for len(t.heads[s]) > t.wanted() {
+		for want := t.wanted(len(t.heads[s])); len(t.heads[s]) > want; {
 			last := t.heads[s][len(t.heads[s])-1]
 			t.heads[s] = t.heads[s][:len(t.heads[s])-1]
 			last.heads &^= 1 << s
 			t.policy(last)
 		}
-		for len(t.heads[s]) < t.wanted() {
+		for want := t.wanted(len(t.heads[s])); len(t.heads[s]) < want; {
 			m := t.candidate(s)
 			if m == nil {
 				break
@@ -377,7 +400,7 @@ func (t *Tracker) draw(s int, forWhom *member, have map[wire.PeerID]bool) *membe
 	var best *member
 	for range draws {
 		m := l[t.cfg.Rand.IntN(len(l))]
-		if have[m.ID] || !m.useful() || !CanMeet(m.NAT, forWhom.NAT) {
+		if have[m.ID] || !m.useful() || !CanMeet(m.NAT, forWhom.NAT) && !neighbours(m, forWhom) {
 			continue
 		}
 		if m.used < m.Slots {
@@ -386,6 +409,13 @@ func (t *Tracker) draw(s int, forWhom *member, have map[wire.PeerID]bool) *membe
 		best = m
 	}
 	return best
+}
+
+// neighbours says whether two members come from the same address: they are behind the same
+// NAT, whatever it is, and likely on the same network. (Behind a proxy all seem to be,
+// which costs links that do not come about.)
+func neighbours(a, b *member) bool {
+	return a.at.IsValid() && !a.at.IsLoopback() && a.at == b.at
 }
 
 // CanMeet says whether two kinds of NAT (link.NATKind) may have a direct path: two that

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/bits"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
@@ -36,7 +37,7 @@ func (w *world) hear() {
 
 func (w *world) join(t *testing.T, id wire.PeerID, slots int, nat string) {
 	t.Helper()
-	if err := w.Join(wire.Member{ID: id, Pin: "p", Slots: slots, NAT: nat}); err != nil {
+	if err := w.Join(wire.Member{ID: id, Pin: "p", Slots: slots, NAT: nat}, netip.Addr{}); err != nil {
 		t.Fatal(err)
 	}
 	w.hear()
@@ -63,9 +64,8 @@ func TestHeadsFollowTheSwarm(t *testing.T) {
 	w := newWorld(Config{})
 	for id := wire.PeerID(1); id <= 300; id++ {
 		w.join(t, id, int(id%7), "none")
-		want := max(1, (int(id)+30)/60)
-		if id > 10 && w.heads() != [4]int{want, want, want, want} {
-			t.Fatalf("%d members: heads %v, want %d each", id, w.heads(), want)
+		if id > 10 && !fit(w.heads(), int(id)) {
+			t.Fatalf("%d members: heads %v", id, w.heads())
 		}
 	}
 	for id, p := range w.policies {
@@ -80,11 +80,39 @@ func TestHeadsFollowTheSwarm(t *testing.T) {
 	}
 	for id := wire.PeerID(1); id <= 295; id++ {
 		w.leave(id)
-		if n := w.Len(); n > 30 {
-			want := (n + 30) / 60
-			if w.heads() != [4]int{want, want, want, want} {
-				t.Fatalf("%d members are left: heads %v, want %d each", n, w.heads(), want)
-			}
+		if n := w.Len(); n > 30 && !fit(w.heads(), n) {
+			t.Fatalf("%d members are left: heads %v", n, w.heads())
+		}
+	}
+}
+
+// fit says whether there is a head of each stripe for about leastPerHead members.
+func fit(heads [chunk.Stripes]int, members int) bool {
+	for _, h := range heads {
+		if d := float64(members)/leastPerHead - float64(h); h < 1 || d > 0.76 || d < -1 {
+			return false
+		}
+	}
+	return true
+}
+
+// Where members have more upload there are fewer heads, and small changes change nothing.
+func TestHeadsByUpload(t *testing.T) {
+	for _, tt := range []struct{ slots, heads int }{{1, 5}, {4, 5}, {6, 3}, {20, 3}} {
+		w := newWorld(Config{})
+		for id := wire.PeerID(1); id <= 300; id++ {
+			w.join(t, id, tt.slots, "none")
+		}
+		if h := w.heads(); h[0] < tt.heads || h[0] > tt.heads+1 {
+			t.Errorf("300 members with %d slots each: heads %v, want %d or %d", tt.slots, h, tt.heads, tt.heads+1)
+		}
+		before := w.heads()
+		for i := range wire.PeerID(100) {
+			w.Report(i%300+1, &wire.Report{Slots: tt.slots + int(i%2)})
+			w.hear()
+		}
+		if w.heads() != before {
+			t.Errorf("%d slots each: heads %v became %v", tt.slots, before, w.heads())
 		}
 	}
 }
@@ -190,7 +218,7 @@ func TestBalance(t *testing.T) {
 
 func TestEdges(t *testing.T) {
 	w := newWorld(Config{MaxMembers: 2})
-	if err := w.Join(wire.Member{}); err == nil {
+	if err := w.Join(wire.Member{}, netip.Addr{}); err == nil {
 		t.Error("the source is a member")
 	}
 	w.join(t, 1, 1<<30, "none")
@@ -199,7 +227,7 @@ func TestEdges(t *testing.T) {
 		t.Errorf("%d members, policy %+v", w.Len(), w.policies[1])
 	}
 	w.join(t, 2, 3, "none")
-	if err := w.Join(wire.Member{ID: 3}); !errors.Is(err, ErrFull) {
+	if err := w.Join(wire.Member{ID: 3}, netip.Addr{}); !errors.Is(err, ErrFull) {
 		t.Errorf("a third member: %v", err)
 	}
 	if w.heads() != [4]int{1, 1, 1, 1} {
@@ -218,4 +246,37 @@ func TestEdges(t *testing.T) {
 	w.Report(9, &wire.Report{})
 	w.Ask(9)
 	w.Leave(9)
+}
+
+// Members that no direct path leads between are told of each other where they come from
+// the same address: they are on the same side of the NAT.
+func TestNeighbours(t *testing.T) {
+	home, office := netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("203.0.113.20")
+	for _, tt := range []struct {
+		name string
+		nat  string
+		a, b netip.Addr
+		meet bool
+	}{
+		{"symmetric, elsewhere", "symmetric", home, office, false},
+		{"symmetric, the same NAT", "symmetric", office, office, true},
+		{"no UDP, the same NAT", "blocked", office, office, true},
+		{"symmetric, nobody knows where", "symmetric", netip.Addr{}, netip.Addr{}, false},
+		{"symmetric, behind a proxy on the source's machine", "symmetric", netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.1"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(Config{})
+			for id, at := range map[wire.PeerID]netip.Addr{1: tt.a, 2: tt.b} {
+				if err := w.Join(wire.Member{ID: id, Pin: "p", Slots: 4, NAT: tt.nat}, at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.hear()
+			w.Ask(1)
+			w.hear()
+			if got := len(w.members[1]) > 0; got != tt.meet {
+				t.Errorf("told of the other: %v, want %v", got, tt.meet)
+			}
+		})
+	}
 }

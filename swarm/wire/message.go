@@ -127,6 +127,12 @@ type Join struct {
 	NAT string `json:"nat,omitempty"`
 	// Slots is how many stripes it can upload at a time.
 	Slots int `json:"slots"`
+	// Proofs show, to the tracker of a sealed stream, that the viewer has its key
+	// (keys.Proof); at most keys.MaxProofs.
+	Proofs [][]byte `json:"proofs,omitempty"`
+	// Mirror: it is no viewer but another source of the stream, which viewers reach at
+	// this URL.
+	Mirror string `json:"mirror,omitempty"`
 }
 
 // MaxJoin bounds a Join in bytes.
@@ -144,6 +150,8 @@ type Welcome struct {
 	Sealed bool `json:"sealed,omitempty"`
 	// NoTracker: the source has none; viewers stay with it.
 	NoTracker bool `json:"no-tracker,omitempty"`
+	// Sources are URLs at which the same chunks are, when this source is gone.
+	Sources []string `json:"sources,omitempty"`
 }
 
 // Member is another viewer.
