@@ -103,3 +103,18 @@ func TestBufferingQueue(t *testing.T) {
 		t.Errorf("buffering %v", percent)
 	}
 }
+
+// A stream of two tracks that comes all at once ends in playbin3, every time. While it was
+// announced as limited in bandwidth, decodebin3 of GStreamer 1.22 now and then lost the
+// end on a machine under load.
+func TestPlaybin3Ends(t *testing.T) {
+	file := media(t, testmedia.H264AAC)
+	for range 50 {
+		c := &camera{stream: once(file, io.EOF)}
+		c.use(t)
+		p := player(t, "playbin3", "xp2p://T/cam")
+		p.set(gst.StatePlaying)
+		p.end()
+		p.set(gst.StateNull)
+	}
+}
