@@ -57,7 +57,7 @@ func TestInspect(t *testing.T) {
 		t.Fatal(out)
 	}
 	for _, want := range []string{"X-P2P talkback sink", "Sink/Network/Audio", "none (0)", "LGPL", "audio/x-raw", "audio/x-alaw", "audio/x-mulaw", "audio/mpeg",
-		"location", "rendezvous", "app ", "xp2p-info", "timeout", "stats"} {
+		"video/x-h264", "On request", "location", "rendezvous", "app ", "xp2p-info", "timeout", "stats"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("gst-inspect-1.0 does not mention %q", want)
 		}
@@ -140,6 +140,31 @@ func TestTalkAAC(t *testing.T) {
 	}
 }
 
+// A video call comes out of the camera as it went in: every picture decodes.
+func TestVideoCallEndToEnd(t *testing.T) {
+	n := start(t, "alaw", "heard.flv")
+	n.say("xp2psink name=call audiotestsrc num-buffers=100 samplesperbuffer=160 ! audio/x-raw,format=S16LE,rate=8000,channels=1 ! call. " +
+		"videotestsrc num-buffers=60 ! video/x-raw,width=160,height=96,framerate=30/1 ! x264enc tune=zerolatency key-int-max=30 ! h264parse ! call.video")
+	list, configs := units(t, n.speaker)
+	sound := 0
+	for _, u := range list {
+		if u.Kind == demux.Audio {
+			sound += len(u.Data)
+		}
+	}
+	if configs != 1 || sound != 2*8000 {
+		t.Errorf("%d configurations, %d bytes of sound", configs, sound)
+	}
+	out, err := exec.Command("ffprobe", "-v", "error", "-select_streams", "v", "-count_frames",
+		"-show_entries", "stream=nb_read_frames,width", "-of", "csv=p=0", n.speaker).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ffprobe (apt-get install -y ffmpeg): %v\n%s", err, out)
+	}
+	if got := strings.TrimSpace(string(out)); got != "160,60" {
+		t.Errorf("ffprobe decoded %q, want 60 pictures of a width of 160 and no word of an error", got)
+	}
+}
+
 const endless = "audiotestsrc is-live=true samplesperbuffer=160 ! audio/x-raw,format=S16LE,rate=8000,channels=1 ! xp2psink sync=false location=xp2p://TESTS/cam1"
 
 // talking starts a pipeline that talks until it is ended.
@@ -182,7 +207,8 @@ func TestCameraVanishes(t *testing.T) {
 func TestNoLeak(t *testing.T) {
 	n := start(t, "alaw", "heard.wav")
 	out, ok := run(t, n.env("GST_TRACERS=leaks", "GST_DEBUG=GST_TRACER:7", "GST_DEBUG_NO_COLOR=1"), "gst-launch-1.0",
-		append([]string{"--no-fault"}, strings.Fields("audiotestsrc num-buffers=5 ! audio/x-raw,rate=8000,channels=1 ! xp2psink")...)...)
+		append([]string{"--no-fault"}, strings.Fields("xp2psink name=call audiotestsrc num-buffers=5 ! audio/x-raw,rate=8000,channels=1 ! call. "+
+			"videotestsrc num-buffers=5 ! x264enc tune=zerolatency ! h264parse ! call.video")...)...)
 	if !ok {
 		t.Fatal(out)
 	}
@@ -220,12 +246,12 @@ func TestGuide(t *testing.T) {
 		n := cameras[strings.Contains(line, "aac")]
 		os.Remove(n.speaker)
 		n.say(strings.NewReplacer("PRODUCT/DEVICE", product+"/"+device, "hello.wav", wav, "-e ", "",
-			"autoaudiosrc", "audiotestsrc is-live=true num-buffers=20 samplesperbuffer=441").Replace(line))
+			"autoaudiosrc", "audiotestsrc is-live=true num-buffers=20 samplesperbuffer=441", "v4l2src", "videotestsrc is-live=true num-buffers=20").Replace(line))
 		if st, err := os.Stat(n.speaker); err != nil || st.Size() < 1000 {
 			t.Errorf("%s: nothing was played: %v", line, err)
 		}
 	}
-	if lines < 4 {
+	if lines < 5 {
 		t.Errorf("the guide has %d lines", lines)
 	}
 }

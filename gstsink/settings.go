@@ -92,6 +92,8 @@ func xp2pSinkStats(sink C.gpointer) *C.GstStructure {
 		st.Set("buffers", s.Buffers)
 		st.Set("bytes", s.Bytes)
 		st.Set("talks", s.Talks)
+		st.Set("pictures", s.Pictures)
+		st.Set("dropped", s.Dropped)
 		if s.Format != "" {
 			st.Set("format", s.Format)
 		}

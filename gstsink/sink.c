@@ -100,7 +100,8 @@ install_properties (GObjectClass *klass)
           0, G_MAXINT, XP2P_SINK_DEFAULT_TIMEOUT, READ_WRITE));
   g_object_class_install_property (klass, XP2P_SINK_PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
-          "Since the element went to PAUSED: buffers, bytes, talks, format, path",
+          "Since the element went to PAUSED: buffers, bytes, talks, pictures, dropped, "
+          "format, path",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
@@ -241,8 +242,11 @@ change_state (GstElement *element, GstStateChange transition)
 {
   GstStateChangeReturn ret;
 
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !xp2pSinkBegin (element))
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+      && !(xp2p_sink_check_pads (element) && xp2pSinkBegin (element)))
     return GST_STATE_CHANGE_FAILURE;
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    xp2pSinkFlushPictures (element, TRUE); /* the base class waits for both pads */
   ret = GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
   switch (transition) {
     case GST_STATE_CHANGE_READY_TO_PAUSED:
@@ -276,11 +280,15 @@ xp2p_sink_class_init (gpointer klass)
 
   gst_element_class_set_static_metadata (element, "X-P2P talkback sink",
       "Sink/Network/Audio",
-      "Says sound through a camera's speaker, peer to peer through any NAT",
+      "Says sound through a camera's speaker, in a video call with H.264 pictures, "
+      "peer to peer through any NAT",
       "The xp2p project, https://github.com/xp2p/xp2p");
   gst_element_class_add_static_pad_template (element, &sink_template);
+  xp2p_sink_add_video_template (element);
 
   element->change_state = change_state;
+  element->request_new_pad = xp2p_sink_request_pad;
+  element->release_pad = xp2p_sink_release_pad;
   base->set_caps = set_caps;
   base->render = render;
   base->wait_event = wait_event;

@@ -42,13 +42,16 @@ type state struct {
 	talker *talker.Talker // nil: READY or NULL
 	ctx    context.Context
 	cancel context.CancelFunc // ends the waits
+	video  bool               // there is a pad for pictures; in any state
+	failed bool               // that was said
 }
 
 // begin puts a talker in place.
 func (s *state) begin(t *talker.Talker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.talker = t
+	s.talker, s.failed = t, false
+	t.OpenPictures(s.video)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 }
 
@@ -72,9 +75,29 @@ func (s *state) unlock(on bool) {
 		return
 	}
 	s.cancel()
+	s.talker.Interrupt(on)
 	if !on {
 		s.ctx, s.cancel = context.WithCancel(context.Background())
 	}
+}
+
+// pictures says whether there is a pad for pictures.
+func (s *state) pictures(open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.video = open
+	if s.talker != nil {
+		s.talker.OpenPictures(open)
+	}
+}
+
+// fail says whether this is the first failure: sound and pictures both hear of one.
+func (s *state) fail() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.failed
+	s.failed = true
+	return first
 }
 
 // running gives the talker, nil when there is none, and the context of its waits.

@@ -30,6 +30,13 @@ enum {
 /* What the Go side of send and finish returns when unlock ended its wait. */
 #define XP2P_FLOW_UNLOCKED GST_FLOW_CUSTOM_SUCCESS
 
+/* The pad for pictures: video.c. */
+GstPad *xp2p_sink_request_pad (GstElement *element, GstPadTemplate *template,
+    const gchar *name, const GstCaps *caps);
+void xp2p_sink_release_pad (GstElement *element, GstPad *pad);
+gboolean xp2p_sink_check_pads (GstElement *element);
+void xp2p_sink_add_video_template (GstElementClass *klass);
+
 /* Called once each, while the type is made and registered. */
 void xp2p_sink_init_debug (void);
 void xp2p_sink_class_init (gpointer klass);

@@ -146,9 +146,16 @@ func flow(ptr unsafe.Pointer, call func(*talker.Talker, context.Context) error) 
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return C.XP2P_FLOW_UNLOCKED
 	default:
-		postError(ptr, err)
-		return C.GST_FLOW_ERROR
+		return fail(ptr, err)
 	}
+}
+
+// fail tells the application of an end, once.
+func fail(ptr unsafe.Pointer, err error) C.GstFlowReturn {
+	if of(ptr).state.fail() {
+		postError(ptr, err)
+	}
+	return C.GST_FLOW_ERROR
 }
 
 // duration is a time of GStreamer's; known is false for GST_CLOCK_TIME_NONE and for what

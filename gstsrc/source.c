@@ -115,8 +115,9 @@ query (GstBaseSrc *src, GstQuery *query)
     case GST_QUERY_SCHEDULING:
       if (!live)
         flags |= GST_SCHEDULING_FLAG_SEEKABLE;
-      /* Players fill buffers of seconds for this, but a camera paces its playback. */
-      if (xp2pSrcMode (src) != XP2P_MODE_PLAYBACK)
+      /* Players fill buffers of seconds for this, and pause meanwhile. A camera paces
+       * its playback, and what is live must not be paused. */
+      if (xp2pSrcMode (src) == XP2P_MODE_DOWNLOAD)
         flags |= GST_SCHEDULING_FLAG_BANDWIDTH_LIMITED;
       gst_query_set_scheduling (query, flags, 1, -1, 0);
       gst_query_add_scheduling_mode (query, GST_PAD_MODE_PUSH);

@@ -74,6 +74,10 @@ void xp2p_src_restart_clock (gpointer src, GstClockTime at);
 void xp2p_src_place (gpointer src, GstClockTime start, GstClockTime stop,
     GstClockTime time, GstClockTime base, gdouble applied_rate);
 
+/* Says, before the first buffer, what the stream is called, if that is known, and of when
+ * it is, in us since 1970; negative: it is live. */
+void xp2p_src_tag (gpointer src, const gchar *title, gint64 at);
+
 /* A new buffer of size bytes; they are written at map's data, then the buffer is
  * finished. at and offset may be none. */
 GstBuffer *xp2p_buffer_new (gsize size, GstMapInfo *map);

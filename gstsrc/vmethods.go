@@ -59,6 +59,7 @@ func xp2pSrcStart(src C.gpointer) C.gboolean {
 	}
 	s.state.progress = p
 	s.state.begin(receiver.New(newDialer(t, element.Logger), o), o.Mode == receiver.Live, timeline.New(o.Start))
+	tag(src, t, o)
 	return C.TRUE
 }
 

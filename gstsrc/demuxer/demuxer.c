@@ -41,6 +41,8 @@ struct _Xp2pDemux {
   guint32 seqnum;         /* of the segment */
   gboolean have_group;
   guint group;
+  GstTagList *upstream; /* of the whole stream; NULL: none */
+  gchar *encoder;       /* of the metadata; NULL: not said */
 };
 
 /* Sources */
@@ -91,14 +93,18 @@ announce (Xp2pDemux *demux)
   gst_object_unref (all);
 }
 
-static GstTagList *
-codec_tags (gint slot, GstCaps *caps)
+/* Adds to what is known of a track, and gives downstream all of it: a later tag event
+ * takes the place of those before. Takes the tags. */
+static void
+tag_track (Track *track, GstTagList *tags)
 {
-  GstTagList *tags = gst_tag_list_new_empty ();
+  GstTagList *known = gst_stream_get_tags (track->stream);
+  GstTagList *all = gst_tag_list_merge (known, tags, GST_TAG_MERGE_REPLACE);
 
-  gst_pb_utils_add_codec_description_to_tag_list (tags,
-      slot == XP2P_SLOT_VIDEO ? GST_TAG_VIDEO_CODEC : GST_TAG_AUDIO_CODEC, caps);
-  return tags;
+  gst_stream_set_tags (track->stream, all);
+  gst_pad_push_event (track->pad, gst_event_new_tag (all));
+  g_clear_pointer (&known, gst_tag_list_unref);
+  gst_tag_list_unref (tags);
 }
 
 static void
@@ -119,7 +125,6 @@ xp2p_demux_add (Xp2pDemux *demux, gint slot, const Xp2pFormat *format)
   gboolean video = slot == XP2P_SLOT_VIDEO;
   Track *track = &demux->tracks[slot];
   GstCaps *caps = xp2p_demux_caps (format);
-  GstTagList *tags;
   GstEvent *event;
   gchar *name, *id;
 
@@ -134,21 +139,20 @@ xp2p_demux_add (Xp2pDemux *demux, gint slot, const Xp2pFormat *format)
   gst_pad_set_active (track->pad, TRUE);
   GST_DEBUG_OBJECT (demux->element, "%s: %" GST_PTR_FORMAT, name, caps);
 
-  tags = codec_tags (slot, caps);
   id = gst_pad_create_stream_id (track->pad, demux->element, name);
   track->stream = gst_stream_new (id, caps,
       video ? GST_STREAM_TYPE_VIDEO : GST_STREAM_TYPE_AUDIO, GST_STREAM_FLAG_NONE);
-  gst_stream_set_tags (track->stream, tags);
   event = gst_event_new_stream_start (id);
   gst_event_set_group_id (event, group_of (demux));
   gst_event_set_stream (event, track->stream);
   gst_pad_push_event (track->pad, event);
   gst_pad_push_event (track->pad, gst_event_new_caps (caps));
-  gst_caps_unref (caps);
   push_segment (demux, track->pad);
 
   gst_flow_combiner_add_pad (demux->flows, track->pad);
-  gst_pad_push_event (track->pad, gst_event_new_tag (tags));
+  gst_pad_push_event (track->pad, xp2p_demux_global_tags (demux->upstream, demux->encoder));
+  tag_track (track, xp2p_demux_codec_tags (slot, caps));
+  gst_caps_unref (caps);
   g_free (name);
   g_free (id);
 }
@@ -180,7 +184,7 @@ xp2p_demux_change (Xp2pDemux *demux, gint slot, const Xp2pFormat *format)
   GST_DEBUG_OBJECT (track->pad, "now %" GST_PTR_FORMAT, caps);
   gst_stream_set_caps (track->stream, caps);
   gst_pad_push_event (track->pad, gst_event_new_caps (caps));
-  gst_pad_push_event (track->pad, gst_event_new_tag (codec_tags (slot, caps)));
+  tag_track (track, xp2p_demux_codec_tags (slot, caps));
   gst_caps_unref (caps);
 }
 
@@ -265,8 +269,41 @@ void
 xp2p_demux_bitrate (Xp2pDemux *demux, gint slot, guint bits_per_second)
 {
   if (demux->tracks[slot].pad)
-    gst_pad_push_event (demux->tracks[slot].pad,
-        gst_event_new_tag (gst_tag_list_new (GST_TAG_NOMINAL_BITRATE, bits_per_second, NULL)));
+    tag_track (&demux->tracks[slot],
+        gst_tag_list_new (GST_TAG_NOMINAL_BITRATE, bits_per_second, NULL));
+}
+
+void
+xp2p_demux_encoder (Xp2pDemux *demux, const gchar *name)
+{
+  if (g_strcmp0 (name, demux->encoder) == 0)
+    return;
+  g_free (demux->encoder);
+  demux->encoder = g_strdup (name);
+  push_event (demux, xp2p_demux_global_tags (demux->upstream, demux->encoder));
+}
+
+/* What upstream says of the whole stream is kept for tracks that come later. */
+static gboolean
+tags_of_upstream (Xp2pDemux *demux, GstEvent *event)
+{
+  GstTagList *tags;
+
+  gst_event_parse_tag (event, &tags);
+  if (gst_tag_list_get_scope (tags) != GST_TAG_SCOPE_GLOBAL)
+    return push_event (demux, event);
+  g_clear_pointer (&demux->upstream, gst_tag_list_unref);
+  demux->upstream = gst_tag_list_ref (tags);
+  gst_event_unref (event);
+  push_event (demux, xp2p_demux_global_tags (demux->upstream, demux->encoder));
+  return TRUE;
+}
+
+static void
+forget_tags (Xp2pDemux *demux)
+{
+  g_clear_pointer (&demux->upstream, gst_tag_list_unref);
+  g_clear_pointer (&demux->encoder, g_free);
 }
 
 void
@@ -341,6 +378,8 @@ sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
       gst_flow_combiner_reset (demux->flows);
       gst_segment_init (&demux->segment, GST_FORMAT_UNDEFINED);
       return push_event (demux, event);
+    case GST_EVENT_TAG:
+      return tags_of_upstream (demux, event);
     case GST_EVENT_EOS:
       end_of_stream (demux, event);
       return TRUE;
@@ -365,6 +404,7 @@ change_state (GstElement *element, GstStateChange transition)
     gst_flow_combiner_clear (demux->flows);
     gst_segment_init (&demux->segment, GST_FORMAT_UNDEFINED);
     demux->have_group = FALSE;
+    forget_tags (demux);
     xp2pDemuxReset (element);
     gst_object_unref (sink);
   }
@@ -395,6 +435,7 @@ demux_free (gpointer data)
   Xp2pDemux *demux = data;
 
   gst_flow_combiner_free (demux->flows);
+  forget_tags (demux);
   g_free (demux);
 }
 

@@ -51,7 +51,12 @@ GstFlowReturn xp2p_demux_push (Xp2pDemux *demux, gint slot, gconstpointer data,
 void xp2p_demux_gap (Xp2pDemux *demux, gint slot, GstClockTime at, GstClockTime length);
 void xp2p_demux_complete (Xp2pDemux *demux);
 void xp2p_demux_bitrate (Xp2pDemux *demux, gint slot, guint bits_per_second);
+void xp2p_demux_encoder (Xp2pDemux *demux, const gchar *name);
 void xp2p_demux_warn (Xp2pDemux *demux, const gchar *text);
+
+/* Tags: tags.c. */
+GstTagList *xp2p_demux_codec_tags (gint slot, GstCaps *caps);
+GstEvent *xp2p_demux_global_tags (const GstTagList *upstream, const gchar *encoder);
 
 /* The caps of a format; NULL: there are none. */
 GstCaps *xp2p_demux_caps (const Xp2pFormat *format);

@@ -10,6 +10,7 @@ import "C"
 
 import (
 	"math"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -64,6 +65,11 @@ func (p *pads) Metadata(m flv.Metadata) {
 	p.kbits = [...]float64{tracks.Video: m.VideoBitrate, tracks.Audio: m.AudioBitrate}
 	p.tag(tracks.Video)
 	p.tag(tracks.Audio)
+	if m.Encoder != "" && !strings.ContainsRune(m.Encoder, 0) {
+		name := C.CString(m.Encoder)
+		defer C.free(unsafe.Pointer(name))
+		C.xp2p_demux_encoder(p.c, (*C.gchar)(name))
+	}
 }
 
 func (p *pads) Warn(err error) {

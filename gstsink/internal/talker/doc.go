@@ -4,4 +4,5 @@
 // something to say, brings sound into the form that the camera asks for, and says it.
 //
 //	Take -> queue -> halve (16 kHz) -> convert (G.711) -> frames -> Voice
+//	Picture -> lane -----------------------------------------------^
 package talker

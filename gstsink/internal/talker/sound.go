@@ -74,6 +74,9 @@ func (s *sound) silence(at, length time.Duration) {
 // maxSilence bounds what one gap is filled with. Behind a longer one the time jumps.
 const maxSilence = 5 * time.Second
 
+// running is the running time of a time of the talk, once that has begun.
+func (s *sound) running(dts time.Duration) time.Duration { return dts + s.begin + s.line.origin }
+
 // empty says that there is nothing to say.
 func (s *sound) empty() bool { return len(s.in) == 0 && len(s.frames.buf) == 0 }
 

@@ -9,8 +9,11 @@ type Stats struct {
 	Buffers uint64 // taken
 	Bytes   uint64 // of coded sound that was said
 	Talks   uint64 // how often the line was taken
-	Format  string // the sound that the camera takes: "alaw;rate=8000;channels=1"; "" before the first talk
-	Path    string // how packets reach the camera now; "" while not connected
+	// Pictures were said, Dropped not, since no key picture was before them.
+	Pictures, Dropped uint64
+
+	Format string // the sound that the camera takes: "alaw;rate=8000;channels=1"; "" before the first talk
+	Path   string // how packets reach the camera now; "" while not connected
 }
 
 // counters are the Stats and what is asked for the path.

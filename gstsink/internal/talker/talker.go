@@ -13,8 +13,8 @@ import (
 	"github.com/xp2p/xp2p/session"
 )
 
-// Talker says sound through one camera. Change, Take, Silence, Send and Finish are for
-// one goroutine; HangUp, Discard and Close are for any, once the context of a Send or
+// Talker says sound through one camera, in a video call pictures too (call.go).
+// Change, Take, Silence, Send and Finish are for one goroutine; HangUp, Discard and Close are for any, once the context of a Send or
 // Finish under way has ended; Stats is for any at any time.
 type Talker struct {
 	dialer Dialer
@@ -29,6 +29,11 @@ type Talker struct {
 	last   time.Time // when the last unit was said
 	ending *ending   // of the voice before; nil: none
 	fatal  error
+	call   call
+	// finishing: there is no more sound.
+	finishing bool
+
+	pictures lane // its lock is taken behind mu, and held by no call that waits
 
 	background sync.WaitGroup // closing and abandoned calls
 }
@@ -56,6 +61,7 @@ func (t *Talker) Change(f Format) {
 func (t *Talker) Take(b []byte, at time.Duration, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.finishing = false
 	t.sound.take(b, at, known)
 	t.stats.change(func(s *Stats) { s.Buffers++ })
 }
@@ -79,11 +85,31 @@ func (t *Talker) Send(ctx context.Context) error {
 	return t.send(ctx, false)
 }
 
-// Finish says the rest, hangs up and waits until the camera has played everything. Its
-// errors are Send's.
+// Finish says the rest, waits for the end of the pictures, hangs up and waits until the
+// camera has played everything. Its errors are Send's.
 func (t *Talker) Finish(ctx context.Context) error {
+	if err := t.finishSound(ctx); err != nil {
+		return err
+	}
+	if err := t.drained(ctx); err != nil {
+		return err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.hangUp()
+	if err := t.ended(ctx); err != nil {
+		return t.failed(ctx, Ending, err)
+	}
+	return t.fatal
+}
+
+// finishSound says the rest of the sound.
+func (t *Talker) finishSound(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fatal != nil {
+		return t.fatal
+	}
 	if t.voice != nil && t.lapsed() { // what there was to say was said long ago
 		t.drop()
 		t.sound.halve = nil
@@ -93,11 +119,14 @@ func (t *Talker) Finish(ctx context.Context) error {
 			return err
 		}
 	}
-	t.hangUp()
-	if err := t.ended(ctx); err != nil {
-		return t.failed(ctx, Ending, err)
-	}
-	return t.fatal
+	t.finishing = true
+	l := &t.pictures
+	l.do(func() {
+		if t.voice == nil {
+			l.clear()
+		}
+	})
+	return nil
 }
 
 // HangUp gives the line back and keeps the link: a pause. The next Send takes the line
@@ -142,9 +171,13 @@ func (t *Talker) send(ctx context.Context, all bool) error {
 		t.sound.halve = nil
 	}
 	for u := t.sound.next(want, all); u != nil; u = t.sound.next(want, all) {
+		if err := t.sayWith(ctx, u.DTS); err != nil {
+			return t.failed(ctx, Talking, err)
+		}
 		if err := t.write(ctx, u); err != nil {
 			return t.failed(ctx, Talking, err)
 		}
+		t.call.sound, t.call.soundAt = u.DTS, time.Now()
 		t.sound.said(u)
 	}
 	return nil
@@ -173,15 +206,18 @@ func (t *Talker) open(ctx context.Context) error {
 	if err := t.ended(try); err != nil && try.Err() != nil {
 		return t.explain(ctx, try, err)
 	} // how the talk before ended does not matter to this one
-	link := t.link
+	link, request := t.link, t.opts.Request
+	request.Video = t.pictures.isOpen()
 	v, err := await(try, &t.background,
-		func() (Voice, error) { return link.Talk(try, t.opts.Request) },
+		func() (Voice, error) { return link.Talk(try, request) },
 		func(v Voice) { v.Abort() })
 	if err != nil {
 		return t.explain(ctx, try, err)
 	}
 	t.voice, t.last = v, time.Now()
 	t.sound.talk(talk.Format(v.Format()))
+	t.call = call{}
+	t.pictures.do(func() {}) // who waits sees the line
 	t.stats.change(func(s *Stats) { s.Talks++; s.Format = v.Format().String() })
 	return nil
 }
@@ -205,7 +241,7 @@ func (t *Talker) write(ctx context.Context, u *demux.Unit) error {
 	err := v.WriteUnit(u)
 	if !stop() { // the voice is no more
 		t.drop()
-		if err == nil { // the unit was said with its last breath
+		if err == nil && u.Kind == demux.Audio { // it was said with the last breath
 			t.sound.said(u)
 		}
 		return t.explain(ctx, try, try.Err())
@@ -214,7 +250,7 @@ func (t *Talker) write(ctx context.Context, u *demux.Unit) error {
 		return err
 	}
 	t.last = time.Now()
-	if !u.Config {
+	if !u.Config && u.Kind == demux.Audio {
 		t.stats.change(func(s *Stats) { s.Bytes += uint64(len(u.Data)) })
 	}
 	return nil
@@ -246,6 +282,7 @@ func (t *Talker) failed(ctx context.Context, phase Phase, err error) error {
 		return ctx.Err()
 	}
 	t.fatal = &Error{Phase: phase, Err: err}
+	t.endPictures()
 	t.drop()
 	t.dropLink()
 	return t.fatal
@@ -298,6 +335,7 @@ func (t *Talker) dropLink() {
 // Close ends the talker and gives the camera a moment to hear of it. It returns soon,
 // whatever the network does; what hangs is finished behind it.
 func (t *Talker) Close() {
+	t.endPictures()
 	t.mu.Lock()
 	t.fatal = errClosed
 	t.drop()
