@@ -143,8 +143,8 @@ type tagIn struct {
 	ms  uint32
 }
 
-// tagsOf are all whole tags of a file but those that every player gets at its start.
-func tagsOf(t *testing.T, path string) (l []tagIn) {
+// timedTags are all whole tags of a file but those that every player gets at its start.
+func timedTags(t *testing.T, path string) (l []tagIn) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -167,10 +167,10 @@ func watched(t *testing.T, viewers []*swarmViewer) {
 	const some = 300 // tags, of about 70 in a second
 	from := map[*swarmViewer]int{}
 	for _, v := range viewers {
-		from[v] = len(tagsOf(t, v.out))
+		from[v] = len(timedTags(t, v.out))
 	}
 	for _, v := range viewers {
-		await(t, v.name+" goes on", func() bool { return len(tagsOf(t, v.out)) > from[v]+some })
+		await(t, v.name+" goes on", func() bool { return len(timedTags(t, v.out)) > from[v]+some })
 	}
 }
 
@@ -183,15 +183,15 @@ func (n *swarmNet) check(t *testing.T, viewers []*swarmViewer) {
 	}
 	tags := map[*swarmViewer][]tagIn{}
 	for _, v := range viewers {
-		tags[v] = tagsOf(t, v.out)
+		tags[v] = timedTags(t, v.out)
 	}
 	await(t, "the player at the source has it all too", func() bool {
-		truth := tagsOf(t, n.seen)
+		truth := timedTags(t, n.seen)
 		return !slices.ContainsFunc(viewers, func(v *swarmViewer) bool {
 			return len(tags[v]) > 0 && !slices.Contains(truth, tags[v][len(tags[v])-1])
 		})
 	})
-	truth := tagsOf(t, n.seen)
+	truth := timedTags(t, n.seen)
 	for _, v := range viewers {
 		got := tags[v]
 		if len(got) == 0 {
