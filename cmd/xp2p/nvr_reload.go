@@ -86,6 +86,7 @@ func needRestart(old, now nvr.Config) []string {
 	}{
 		{"rendezvous", old.Rendezvous, now.Rendezvous}, {"app", old.App, now.App}, {"control", old.Control, now.Control},
 		{"web", old.Web, now.Web}, {"device", old.Device, now.Device}, {"hooks", old.Hooks, now.Hooks}, {"remote", old.Remote, now.Remote}, {"storage", old.Storage, now.Storage},
+		{"export-key", old.ExportKey, now.ExportKey}, {"max-upload", old.MaxUpload, now.MaxUpload},
 	} {
 		if !reflect.DeepEqual(k.old, k.now) {
 			keys = append(keys, k.key)
