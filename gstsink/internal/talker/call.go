@@ -36,7 +36,7 @@ type call struct {
 func (t *Talker) OpenPictures(open bool) {
 	l := &t.pictures
 	l.do(func() {
-		l.open, l.ended, l.late, l.newest = open, false, false, never
+		l.open, l.ended, l.late, l.broken, l.newest = open, false, false, false, never
 		l.clear()
 	})
 }
@@ -46,7 +46,7 @@ func (t *Talker) OpenPictures(open bool) {
 func (t *Talker) FlushPictures(on bool) {
 	l := &t.pictures
 	l.do(func() {
-		l.flushing, l.ended, l.newest = on, false, never
+		l.flushing, l.ended, l.broken, l.newest = on, false, false, never
 		l.clear()
 		if on {
 			l.interrupt()
@@ -88,8 +88,11 @@ func (t *Talker) ChangePictures(config []byte) {
 // the talker's end.
 func (t *Talker) Picture(p *Picture) (wantKey bool, err error) {
 	for {
-		ok, full := t.pictures.put(p)
-		if ok {
+		f, full := t.pictures.put(p)
+		if f == dropped {
+			t.stats.change(func(s *Stats) { s.Dropped++ })
+		}
+		if f != refused {
 			break
 		}
 		if err := t.pause(full); err != nil {

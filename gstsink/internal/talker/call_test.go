@@ -3,6 +3,7 @@
 package talker
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 	"testing"
@@ -334,5 +335,48 @@ func TestCallFails(t *testing.T) {
 		c.k.HangUp()
 		c.k.Interrupt(false)
 		c.k.Close()
+	})
+}
+
+// Of a picture that no camera takes nothing is said, nor of those that need it.
+func TestCallPictureTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cam := &camera{takes: alaw}
+		c := newCaller(t, cam)
+		c.Go(func() {
+			c.talk(0, time.Second)
+			if err := c.k.Finish(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		asked := 0
+		for i, p := range []Picture{{Key: true, Data: []byte{0}}, {Data: []byte{1}}, {Data: make([]byte, maxPicture+1)}, {Data: []byte{3}},
+			{Key: true, Data: make([]byte, maxPicture+1)}, {Data: []byte{5}}, {Key: true, Data: []byte{6}}, {Data: []byte{7}}} {
+			p.At = time.Duration(i) * pictureStep
+			time.Sleep(pictureStep)
+			wantKey, err := c.k.Picture(&p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wantKey {
+				asked++
+			}
+		}
+		if err := c.k.EndPictures(); err != nil {
+			t.Error(err)
+		}
+		c.Wait()
+		var said []byte
+		for _, u := range cam.unitsOf(0) {
+			if u.Kind == demux.Video && !u.Config {
+				said = append(said, u.Data...)
+			}
+		}
+		if want := []byte{0, 1, 6, 7}; !bytes.Equal(said, want) {
+			t.Errorf("said %v, not %v", said, want)
+		}
+		if s := c.k.Stats(); s.Pictures != 4 || s.Dropped != 4 || asked != 2 {
+			t.Errorf("asked %d times, %+v", asked, s)
+		}
 	})
 }

@@ -43,6 +43,7 @@ type lane struct {
 	queue    []queued
 	bytes    int
 	newest   time.Duration // of the pictures that came
+	broken   bool          // one was thrown away: those up to the next key picture need it
 	late     bool          // the sound does not wait for pictures
 	wantKey  bool          // whoever makes them is to be asked for a key picture
 
@@ -91,29 +92,39 @@ func (l *lane) clear() {
 	l.queue, l.bytes = l.queue[:0], 0
 }
 
-// put takes a copy of p; ok: it was taken, or is of no use. Else the lane is full, until
-// full is closed at the earliest.
-func (l *lane) put(p *Picture) (ok bool, full <-chan struct{}) {
+// What put did with a picture.
+type fate int
+
+const (
+	taken   fate = iota
+	dropped      // it is of no use
+	refused      // there is no room
+)
+
+// put takes a copy of p. Where there is no room for it, there is none until full is closed.
+func (l *lane) put(p *Picture) (f fate, full <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.flushing || l.over:
-		return true, nil
-	case len(p.Data) == 0 || len(l.config) == 0:
-		return true, nil
-	case len(p.Data) > maxPicture: // those that need it are of no use either
-		l.wantKey = true
-		return true, nil
+	case l.flushing || l.over || len(p.Data) == 0:
+		return taken, nil // and thrown away, as it is meant to be
+	case len(l.config) == 0, len(p.Data) > maxPicture, l.broken && !p.Key:
+		if !l.broken || p.Key { // asked for once, and again if what comes is of no use
+			l.wantKey = true
+		}
+		l.broken = true
+		return dropped, nil
 	case len(l.queue) >= maxQueued || len(l.queue) > 0 && l.bytes+len(p.Data) > maxQueuedBytes:
-		return false, l.wait()
+		return refused, l.wait()
 	}
+	l.broken = false
 	q := queued{*p, l.config}
 	q.Data = bytes.Clone(p.Data)
 	l.queue = append(l.queue, q)
 	l.bytes += len(q.Data)
 	l.newest = p.At
 	l.poke()
-	return true, nil
+	return taken, nil
 }
 
 // next takes the first picture out if its running time is not behind until.

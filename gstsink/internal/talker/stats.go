@@ -9,7 +9,8 @@ type Stats struct {
 	Buffers uint64 // taken
 	Bytes   uint64 // of coded sound that was said
 	Talks   uint64 // how often the line was taken
-	// Pictures were said, Dropped not, since no key picture was before them.
+	// Pictures were said, Dropped not: they were too large for the camera, or what they need
+	// was not said.
 	Pictures, Dropped uint64
 
 	Format string // the sound that the camera takes: "alaw;rate=8000;channels=1"; "" before the first talk
