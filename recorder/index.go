@@ -65,14 +65,8 @@ func openIndex(file string) (*index, error) {
 	return x, nil
 }
 
-func (x *index) close() (err error) {
-	for _, s := range []*sql.Stmt{x.cameraNames, x.cameraID, x.segmentList, x.gapList} {
-		if s != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}
-	return errors.Join(err, x.r.Close(), x.w.Close())
-}
+// close closes the statements with their connections.
+func (x *index) close() error { return errors.Join(x.r.Close(), x.w.Close()) }
 
 // querier is the database, or a transaction in it.
 type querier interface {
