@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/xp2p/xp2p/internal/bearer"
 )
 
 const (
@@ -84,26 +85,20 @@ func makeToken(file string) error {
 // Bearer, or by the parameter token, for players that can send neither; then shown
 // is true.
 func (a *auth) admitted(r *http.Request) (ok, shown bool) {
-	if t, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found {
-		return same(t, a.token), false
+	if t, found := bearer.Token(r); found {
+		return bearer.Same(t, a.token), false
 	}
 	if r.URL.RawQuery != "" {
 		if t := r.URL.Query().Get(tokenParam); t != "" {
-			return same(t, a.token), true
+			return bearer.Same(t, a.token), true
 		}
 	}
 	c, err := r.Cookie(cookieName)
-	return err == nil && same(c.Value, a.cookie), false
+	return err == nil && bearer.Same(c.Value, a.cookie), false
 }
 
 // remember gives the browser the cookie.
 func (a *auth) remember(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: a.cookie, Path: "/", MaxAge: int(cookieLife.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"})
-}
-
-// same compares in a time that does not depend on how much of it is right.
-func same(got, want string) bool {
-	g, w := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(g[:], w[:]) == 1
 }

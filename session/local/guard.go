@@ -3,13 +3,13 @@
 package local
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/xp2p/xp2p/internal/bearer"
 )
 
 // guard lets requests through that are made on this machine, or with the token.
@@ -64,12 +64,11 @@ func crossSite(r *http.Request) bool {
 const tokenParam = "token"
 
 func (s *Server) authorised(r *http.Request) bool {
-	t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	t, ok := bearer.Token(r)
 	if !ok {
 		t = r.URL.Query().Get(tokenParam)
 	}
-	got, want := sha256.Sum256([]byte(t)), sha256.Sum256([]byte(s.cfg.Token))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	return bearer.Same(t, s.cfg.Token)
 }
 
 // withoutToken is a query for the camera, which the token does not concern. The

@@ -4,14 +4,14 @@ package feed
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/xp2p/xp2p/internal/bearer"
 )
 
 // The X-P2P codes of refusals (reference/xp2p.md §2).
@@ -115,7 +115,7 @@ func Handler(feeds map[string]*Feed, next http.Handler) http.Handler {
 			refuse(w, http.StatusMethodNotAllowed, codeBadArgument, "wanted POST with _feed")
 		case f == nil:
 			refuse(w, http.StatusNotFound, codeBadArgument, "no camera feeds this stream here: the source has it with --feed PATH")
-		case !f.authorised(r):
+		case !bearer.Has(r, f.token):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			refuse(w, http.StatusUnauthorized, codeBadArgument, "the token is missing or wrong: XP2P_FEED_TOKEN must be the source's")
 		case what == "wait":
@@ -126,11 +126,6 @@ func Handler(feeds map[string]*Feed, next http.Handler) http.Handler {
 			refuse(w, http.StatusNotFound, codeBadArgument, "_feed is none of wait and push")
 		}
 	})
-}
-
-func (f *Feed) authorised(r *http.Request) bool {
-	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && subtle.ConstantTimeCompare([]byte(got), []byte(f.token)) == 1
 }
 
 func (f *Feed) serveWait(w http.ResponseWriter, r *http.Request) {

@@ -3,15 +3,13 @@
 package keys
 
 import (
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"strings"
 
+	"github.com/xp2p/xp2p/internal/bearer"
 	"github.com/xp2p/xp2p/swarm/chunk"
 )
 
@@ -46,7 +44,7 @@ func (s *Service) Handler(cfg HandlerConfig) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /code", func(w http.ResponseWriter, r *http.Request) {
-		if !mayMake(r, cfg.Token) {
+		if !bearer.FromOwner(r, cfg.Token) {
 			refuse(w, http.StatusUnauthorized, "codes are made by the stream's source: its token is missing or wrong")
 			return
 		}
@@ -86,15 +84,6 @@ func (s *Service) Handler(cfg HandlerConfig) http.Handler {
 		reply(w, http.StatusOK, a)
 	})
 	return mux
-}
-
-func mayMake(r *http.Request, token string) bool {
-	if token == "" {
-		a, err := netip.ParseAddrPort(r.RemoteAddr)
-		return err == nil && a.Addr().Unmap().IsLoopback()
-	}
-	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && subtle.ConstantTimeCompare([]byte(got), []byte(token)) == 1
 }
 
 func fail(w http.ResponseWriter, log *slog.Logger, err error) {

@@ -4,12 +4,12 @@ package source
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/xp2p/xp2p/internal/bearer"
 	"github.com/xp2p/xp2p/swarm/chunk"
 )
 
@@ -19,7 +19,7 @@ const writePatience = 15 * time.Second
 // servePlain gives a player the stream as http-flv. One that is slow loses whole groups
 // of pictures, for which nobody waits.
 func (s *stream) servePlain(w http.ResponseWriter, r *http.Request) {
-	if code := s.code(); code != "" && subtle.ConstantTimeCompare([]byte(r.URL.Query().Get("code")), []byte(code)) != 1 {
+	if code := s.code(); code != "" && !bearer.Same(r.URL.Query().Get("code"), code) {
 		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed: ask its owner for the code, and add ?code=CODE to the URL")
 		return
 	}

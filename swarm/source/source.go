@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xp2p/xp2p/internal/bearer"
 	"github.com/xp2p/xp2p/swarm/chunk"
 	"github.com/xp2p/xp2p/swarm/keys"
 )
@@ -225,7 +226,7 @@ func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		refuse(w, http.StatusMethodNotAllowed, codeBadArgument, "wanted GET for a player, or POST with _swarm")
 	case what == "join":
-		st.room.serveJoin(w, r, s.mayChange(r))
+		st.room.serveJoin(w, r, bearer.FromOwner(r, s.cfg.Token))
 	case what == "track":
 		st.room.serveTrack(w, r)
 	case what == "tell":

@@ -3,11 +3,11 @@
 package source
 
 import (
-	"crypto/subtle"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/xp2p/xp2p/internal/bearer"
 )
 
 // Stats of a stream since the source was started.
@@ -65,7 +65,7 @@ func (s *Source) serveStat(w http.ResponseWriter, r *http.Request) {
 func (s *Source) serveFeature(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	change := q.Has("download") || q.Has("upload")
-	if change && !s.mayChange(r) {
+	if change && !bearer.FromOwner(r, s.cfg.Token) {
 		refuse(w, http.StatusUnauthorized, codeBadArgument, "the switches are for the source's owner: the token is missing or wrong")
 		return
 	}
@@ -107,13 +107,4 @@ func number(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func (s *Source) mayChange(r *http.Request) bool {
-	if s.cfg.Token == "" {
-		a, err := netip.ParseAddrPort(r.RemoteAddr)
-		return err == nil && a.Addr().Unmap().IsLoopback()
-	}
-	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && subtle.ConstantTimeCompare([]byte(got), []byte(s.cfg.Token)) == 1
 }
