@@ -3,9 +3,7 @@
 package nvr
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"io"
 	"net/http"
@@ -14,50 +12,21 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xp2p/xp2p/internal/testmedia"
-	"github.com/xp2p/xp2p/internal/testorigin"
+	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
-	"github.com/xp2p/xp2p/swarm/keys"
-	swarmsource "github.com/xp2p/xp2p/swarm/source"
 )
 
-// manySource is the source of a sealed stream of many viewers, that plays a file over and over.
-type manySource struct{ file, url, codeURL string }
-
-func startManySource(t *testing.T) *manySource {
-	t.Helper()
-	m := &manySource{file: testmedia.FLV(t, testmedia.H264AAC, 4, testmedia.Options{GOP: 25})}
-	open, err := swarmsource.HTTPOrigin(testorigin.New(t, m.file, 1).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	const path = "/live/a.flv"
-	service := keys.NewService(keys.NewMemory(0), time.Hour)
-	s, err := swarmsource.New(t.Context(), swarmsource.Config{Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)),
-		Streams: []swarmsource.Stream{{Path: path, Origin: open}}, Issuer: service})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/", s)
-	mux.Handle("/code/", service.Handler(keys.HandlerConfig{}))
-	srv := httptest.NewServer(mux)
-	t.Cleanup(func() { s.Close(); srv.Close() })
-	m.url, m.codeURL = srv.URL+path, srv.URL+"/code/"+s.Code(path)
-	return m
-}
-
-// view is another viewer of the stream, as long as the test runs.
-func (m *manySource) view(t *testing.T) {
+// view is another viewer of a stream, as long as the test runs.
+func view(t *testing.T, m *testswarm.Source) {
 	t.Helper()
 	module, err := session.Init(t.Context(), session.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { module.Close() })
-	s, err := module.StartService(t.Context(), "other", session.StreamInfo{URL: m.url, CodeURL: m.codeURL})
+	s, err := module.StartService(t.Context(), "other", session.StreamInfo{URL: m.URL, CodeURL: m.CodeURL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +57,9 @@ func pictures(t *testing.T, file string) (hashes []string) {
 // A stream of many viewers is recorded like any other: in part from another viewer, and
 // every picture of it is in the files.
 func TestRecordsManyViewers(t *testing.T) {
-	m := startManySource(t)
-	m.view(t)
-	n := open(t, Options{}, CameraConfig{Name: "yard", URL: m.url, CodeURL: m.codeURL})
+	m := testswarm.Start(t, true, "/live/a.flv")
+	view(t, m)
+	n := open(t, Options{}, CameraConfig{Name: "yard", URL: m.URL, CodeURL: m.CodeURL})
 	var began int64 // pictures when the other viewer began to feed it
 	until(t, "the recorder has the stream from another viewer", func() bool {
 		s := status(t, n, "yard")
@@ -114,7 +83,7 @@ func TestRecordsManyViewers(t *testing.T) {
 		decodes(t, seg.Path)
 		recorded = append(recorded, pictures(t, seg.Path)...)
 	}
-	want := pictures(t, m.file)
+	want := pictures(t, m.File)
 	if len(want) != testmedia.Frames(4) || int64(len(recorded)) < s.Frames {
 		t.Fatalf("%d pictures recorded, %d received; %d in the source's file", len(recorded), s.Frames, len(want))
 	}
@@ -132,18 +101,18 @@ func TestRecordsManyViewers(t *testing.T) {
 // A rendezvous that is away does not keep a stream of many viewers from being recorded,
 // nor does the code's loss for a while.
 func TestManyViewersWithoutRendezvous(t *testing.T) {
-	m := startManySource(t)
+	m := testswarm.Start(t, true, "/live/a.flv")
 	away := func(context.Context) (Peers, error) {
 		return nil, &session.Error{Op: "init", Code: session.ProbeFailed, Err: errors.New("no rendezvous")}
 	}
 	n := open(t, Options{Peers: away},
-		CameraConfig{Name: "yard", URL: m.url, Swarm: true})
+		CameraConfig{Name: "yard", URL: m.URL, Swarm: true})
 	until(t, "the sealed stream is refused", func() bool { return status(t, n, "yard").Code == int(session.DecryptFailed) })
-	if err := n.SetCamera(CameraConfig{Name: "yard", URL: m.url, CodeURL: m.codeURL}); err != nil {
+	if err := n.SetCamera(CameraConfig{Name: "yard", URL: m.URL, CodeURL: m.CodeURL}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "it is recorded with its code", func() bool { return status(t, n, "yard").Frames > 25 })
-	if s := status(t, n, "yard"); strings.Contains(s.Error, m.codeURL) {
+	if s := status(t, n, "yard"); strings.Contains(s.Error, m.CodeURL) {
 		t.Errorf("the code is in %q", s.Error)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
+	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
 )
 
@@ -34,7 +35,7 @@ func BenchmarkManyStart(b *testing.B) {
 }
 
 func benchManyStart(b *testing.B, sealed bool, rtt time.Duration) {
-	src := newManySource(b, sealed)
+	src := testswarm.Start(b, sealed, "/live/a.flv", streamOfCamera)
 	module := func() *session.Module {
 		m, err := session.Init(b.Context(), session.Config{})
 		if err != nil {
@@ -44,7 +45,7 @@ func benchManyStart(b *testing.B, sealed bool, rtt time.Duration) {
 		return m
 	}
 	for range 2 { // others
-		s, err := module().StartService(b.Context(), "other", session.StreamInfo{URL: src.url, CodeURL: src.codeURL})
+		s, err := module().StartService(b.Context(), "other", session.StreamInfo{URL: src.URL, CodeURL: src.CodeURL})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -56,11 +57,11 @@ func benchManyStart(b *testing.B, sealed bool, rtt time.Duration) {
 		wg.Go(func() { io.Copy(io.Discard, st) })
 		b.Cleanup(func() { st.Close(); wg.Wait() })
 	}
-	far := src.host
+	far := src.Base
 	if rtt > 0 {
-		far = delayed(b, src.host, rtt/2)
+		far = delayed(b, src.Base, rtt/2)
 	}
-	streamURL, codeURL := strings.Replace(src.url, src.host, far, 1), strings.Replace(src.codeURL, src.host, far, 1)
+	streamURL, codeURL := strings.Replace(src.URL, src.Base, far, 1), strings.Replace(src.CodeURL, src.Base, far, 1)
 	plainURL := streamURL
 	if sealed {
 		plainURL += "?code=" + codeURL[strings.LastIndex(codeURL, "/")+1:]

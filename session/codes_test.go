@@ -12,6 +12,7 @@ import (
 
 	"github.com/xp2p/xp2p/grant"
 	"github.com/xp2p/xp2p/internal/link"
+	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
 )
 
@@ -159,8 +160,8 @@ func TestCodes(t *testing.T) {
 			return start(t, c, session.StreamInfo{URL: "rtmp://example.com/live/stream"})
 		}},
 		{session.DecryptFailed, "a 1vN stream without its code", func(t *testing.T, c *scripted) error {
-			src := newManySource(t, true)
-			_, err := c.module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.url})
+			src := testswarm.Start(t, true, "/live/a.flv", streamOfCamera)
+			_, err := c.module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.URL})
 			return err
 		}},
 		{session.DeviceStateFailed, "a camera that does not tell its state", func(t *testing.T, c *scripted) error {

@@ -3,8 +3,6 @@
 package session_test
 
 import (
-	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -20,46 +18,12 @@ import (
 	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/internal/testorigin"
+	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
-	"github.com/xp2p/xp2p/swarm/keys"
-	"github.com/xp2p/xp2p/swarm/source"
 )
 
-// manySource is the source of a 1vN stream.
-type manySource struct {
-	url, codeURL string
-	host         string // "http://…", for LiveStreamDomain
-}
-
-func newManySource(t testing.TB, sealed bool) *manySource {
-	t.Helper()
-	o := testorigin.New(t, testmedia.FLV(t, testmedia.H264AAC, 4, testmedia.Options{GOP: 25}), 1)
-	open, err := source.HTTPOrigin(o.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	const path, ofCamera = "/live/a.flv", "/live/PROD_script.flv"
-	cfg := source.Config{Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)),
-		Streams: []source.Stream{{Path: path, Origin: open}, {Path: ofCamera, Origin: open}}}
-	service := keys.NewService(keys.NewMemory(0), time.Hour)
-	if sealed {
-		cfg.Issuer = service
-	}
-	s, err := source.New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/", s)
-	mux.Handle("/code/", service.Handler(keys.HandlerConfig{}))
-	srv := httptest.NewServer(mux)
-	t.Cleanup(func() { s.Close(); srv.Close() })
-	m := &manySource{url: srv.URL + path, host: srv.URL}
-	if sealed {
-		m.codeURL = srv.URL + "/code/" + s.Code(path)
-	}
-	return m
-}
+// streamOfCamera is where a viewer of the scripted camera is moved to.
+const streamOfCamera = "/live/PROD_script.flv"
 
 // readTags reads n tags.
 func readTags(t testing.TB, r io.Reader, n int) {
@@ -77,11 +41,11 @@ func readTags(t testing.TB, r io.Reader, n int) {
 // A service of a 1vN stream is a viewer among others: it has the stream, statistics and
 // switches, and no camera.
 func TestManyViewers(t *testing.T) {
-	src := newManySource(t, true)
+	src := testswarm.Start(t, true, "/live/a.flv", streamOfCamera)
 	c := newScripted(t, http.NotFoundHandler())
 	var services []*session.Service
 	for i := range 3 {
-		s, err := c.module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.url, CodeURL: src.codeURL})
+		s, err := c.module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.URL, CodeURL: src.CodeURL})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +75,7 @@ func TestManyViewers(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	s := services[0]
-	if p := s.Path(); p.Path != "swarm" || !strings.HasPrefix(src.host, "http://"+p.Remote) {
+	if p := s.Path(); p.Path != "swarm" || !strings.HasPrefix(src.Base, "http://"+p.Remote) {
 		t.Errorf("path %+v", p)
 	}
 	if p, d := s.Camera(); p != "" || d != "" {
@@ -154,11 +118,11 @@ func TestManyViewers(t *testing.T) {
 
 // Two services of one module may view the same stream: a recorder and a player.
 func TestManyOfOneModule(t *testing.T) {
-	src := newManySource(t, false)
+	src := testswarm.Start(t, false, "/live/a.flv", streamOfCamera)
 	m := newScripted(t, http.NotFoundHandler()).module(nil)
 	var services []*session.Service
 	for _, id := range []string{"recorder", "player"} {
-		s, err := m.StartService(t.Context(), id, session.StreamInfo{URL: src.url})
+		s, err := m.StartService(t.Context(), id, session.StreamInfo{URL: src.URL})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,8 +155,8 @@ func TestManyOfOneModule(t *testing.T) {
 
 // What is switched off before the stream is started is off from its first byte.
 func TestSwitchedBeforeTheStream(t *testing.T) {
-	src := newManySource(t, false)
-	s, err := newScripted(t, http.NotFoundHandler()).module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.url})
+	src := testswarm.Start(t, false, "/live/a.flv", streamOfCamera)
+	s, err := newScripted(t, http.NotFoundHandler()).module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +211,7 @@ func TestPlainHTTPFLV(t *testing.T) {
 // A viewer for whom the camera has no room is moved to the camera's 1vN stream, and told
 // so; commands still go to the camera.
 func TestMoved(t *testing.T) {
-	src := newManySource(t, false)
+	src := testswarm.Start(t, false, "/live/a.flv", streamOfCamera)
 	for _, tt := range []struct {
 		name  string
 		state string // of get_device_st
@@ -276,7 +240,7 @@ func TestMoved(t *testing.T) {
 					fmt.Fprintf(w, `{"status":"%d","error":"too many viewers"}`, tt.live)
 				}
 			}))
-			s := c.service(session.StreamInfo{LiveStreamDomain: src.host, Events: l.add})
+			s := c.service(session.StreamInfo{LiveStreamDomain: src.Base, Events: l.add})
 			st, err := s.StartStream(t.Context(), session.StreamRequest{})
 			if err != nil {
 				t.Fatal(err)
@@ -288,7 +252,7 @@ func TestMoved(t *testing.T) {
 			}
 			if tt.moved {
 				e := l.waitFor(t, session.Moved, nil)
-				if d := e.Detail.(session.MovedDetail); d.URL != src.host+"/live/PROD_script.flv" {
+				if d := e.Detail.(session.MovedDetail); d.URL != src.Base+streamOfCamera {
 					t.Errorf("moved to %s", d.URL)
 				}
 				readTags(t, st, 50)

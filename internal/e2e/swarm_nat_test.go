@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,8 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xp2p/xp2p/demux"
-	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
 
@@ -137,40 +133,16 @@ func (v *swarmViewer) links() map[string]string {
 	return l
 }
 
-// tagIn is a tag with its time.
-type tagIn struct {
-	sum [sha256.Size]byte
-	ms  uint32
-}
-
-// timedTags are all whole tags of a file but those that every player gets at its start.
-func timedTags(t *testing.T, path string) (l []tagIn) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := flv.NewReader(bytes.NewReader(b), flv.Options{Strict: true})
-	var tag flv.Tag
-	var u demux.Unit
-	for r.Next(&tag, &u) == nil {
-		if !u.Config && u.Kind != demux.Data {
-			l = append(l, tagIn{sha256.Sum256(tag.Payload), tag.Timestamp})
-		}
-	}
-	return l
-}
-
 // watched waits until viewers have seen some seconds more.
 func watched(t *testing.T, viewers []*swarmViewer) {
 	t.Helper()
 	const some = 300 // tags, of about 70 in a second
 	from := map[*swarmViewer]int{}
 	for _, v := range viewers {
-		from[v] = len(timedTags(t, v.out))
+		from[v] = len(tagsOf(t, v.out, true))
 	}
 	for _, v := range viewers {
-		await(t, v.name+" goes on", func() bool { return len(timedTags(t, v.out)) > from[v]+some })
+		await(t, v.name+" goes on", func() bool { return len(tagsOf(t, v.out, true)) > from[v]+some })
 	}
 }
 
@@ -181,17 +153,17 @@ func (n *swarmNet) check(t *testing.T, viewers []*swarmViewer) {
 	for _, v := range viewers {
 		v.stop()
 	}
-	tags := map[*swarmViewer][]tagIn{}
+	tags := map[*swarmViewer][][32]byte{}
 	for _, v := range viewers {
-		tags[v] = timedTags(t, v.out)
+		tags[v] = tagsOf(t, v.out, false)
 	}
 	await(t, "the player at the source has it all too", func() bool {
-		truth := timedTags(t, n.seen)
+		truth := tagsOf(t, n.seen, true)
 		return !slices.ContainsFunc(viewers, func(v *swarmViewer) bool {
 			return len(tags[v]) > 0 && !slices.Contains(truth, tags[v][len(tags[v])-1])
 		})
 	})
-	truth := timedTags(t, n.seen)
+	truth := tagsOf(t, n.seen, true)
 	for _, v := range viewers {
 		got := tags[v]
 		if len(got) == 0 {

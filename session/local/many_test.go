@@ -3,46 +3,24 @@
 package local
 
 import (
-	"bytes"
-	"crypto/ed25519"
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
-	"github.com/xp2p/xp2p/internal/testmedia"
-	"github.com/xp2p/xp2p/internal/testorigin"
+	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
-	"github.com/xp2p/xp2p/swarm/keys"
-	"github.com/xp2p/xp2p/swarm/source"
 )
 
 // sealedStream is the source of a stream of many viewers, as a Camera.
 func sealedStream(t *testing.T) Camera {
 	t.Helper()
-	o := testorigin.New(t, testmedia.FLV(t, testmedia.H264AAC, 4, testmedia.Options{GOP: 25}), 1)
-	open, err := source.HTTPOrigin(o.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	const path = "/live/square.flv"
-	service := keys.NewService(keys.NewMemory(0), time.Hour)
-	s, err := source.New(t.Context(), source.Config{Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)),
-		Streams: []source.Stream{{Path: path, Origin: open}}, Issuer: service})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/", s)
-	mux.Handle("/code/", service.Handler(keys.HandlerConfig{}))
-	srv := httptest.NewServer(mux)
-	t.Cleanup(func() { s.Close(); srv.Close() })
-	return Camera{URL: srv.URL + path, CodeURL: srv.URL + "/code/" + s.Code(path)}
+	src := testswarm.Start(t, true, "/live/square.flv")
+	return Camera{URL: src.URL, CodeURL: src.CodeURL}
 }
 
 // play reads the stream of an answer until the test ends; begun is closed behind its first pictures.
