@@ -17,7 +17,7 @@ func newManySource(n *NVR, cfg CameraConfig, events func(session.Event)) *peerSo
 }
 
 // accountPatience is how long a stream of many viewers waits for the rendezvous, which
-// lends STUN and TURN servers and is not needed.
+// lends STUN servers and is not needed.
 const accountPatience = 3 * time.Second
 
 // viewers is the module for streams of many viewers: that of the cameras where there is

@@ -10,7 +10,7 @@ import (
 )
 
 // manyCamera joins a stream of many viewers and waits for a picture. m lends the
-// rendezvous' STUN and TURN servers; nil: it goes without.
+// rendezvous' STUN servers; nil: it goes without.
 func (d *doctor) manyCamera(m *session.Module, p patient) {
 	log, err := logger(d.cmd)
 	if err != nil {

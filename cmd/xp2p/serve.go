@@ -202,7 +202,7 @@ func needsRendezvous(cfg local.Config) bool {
 }
 
 // hasMany says whether there is a stream of many viewers, to which a rendezvous lends its
-// STUN and TURN servers.
+// STUN servers.
 func hasMany(cfg local.Config) bool {
 	for _, c := range cfg.Cameras {
 		if c.URL != "" {

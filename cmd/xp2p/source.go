@@ -266,7 +266,7 @@ func sourceStreams(cmd *cobra.Command, o sourceOptions, feeds map[string]*feed.F
 		}
 	}
 	if len(l) == 0 {
-		return nil, done, badArgument(errors.New("no stream given: set --origin, --mirror or --xp2p-info"))
+		return nil, done, badArgument(errors.New("no stream given: set --origin, --feed, --mirror or --xp2p-info"))
 	}
 	return l, done, nil
 }

@@ -100,7 +100,7 @@ func Check(uri string) (err error) {
 }
 
 // resolveHTTP is Resolve for such a URI. The account is for a swarm alone, and not needed
-// there: it lends the rendezvous' STUN and TURN servers.
+// there: it lends the rendezvous' STUN servers.
 func resolveHTTP(p Properties, getenv func(string) string) (Target, error) {
 	s, err := ParseHTTP(p.Location)
 	if err != nil {
@@ -129,7 +129,7 @@ func resolveHTTP(p Properties, getenv func(string) string) (Target, error) {
 		app = getenv(EnvApp)
 	}
 	if t.Rendezvous, t.App = rendezvous, app; rendezvous == "" || app == "" {
-		return Target{}, bad(errors.New("rendezvous and app go together: set both, or neither where the other viewers can be reached without STUN and TURN"))
+		return Target{}, bad(errors.New("rendezvous and app go together: set both, or neither where the other viewers can be reached without STUN"))
 	}
 	return t, nil
 }
