@@ -278,9 +278,9 @@ func TestNoSwarm(t *testing.T) {
 	}{
 		{plain.URL + "/404", func(err error) bool { return errors.Is(err, ErrNotSwarm) }},
 		{plain.URL + "/405", func(err error) bool { return errors.Is(err, ErrNotSwarm) }},
-		{plain.URL + "/200", func(err error) bool { return err != nil }},
+		{plain.URL + "/200", func(err error) bool { return errors.Is(err, ErrNotSwarm) }},
 		{plain.URL + "/500", func(err error) bool { return err != nil && !errors.Is(err, ErrNotSwarm) }},
-		{plain.URL + "/long", func(err error) bool { return err != nil }},
+		{plain.URL + "/long", func(err error) bool { return errors.Is(err, ErrNotSwarm) }},
 		{w.srv.URL + "/live/none.flv", func(err error) bool { return errors.As(err, &refused) && refused.Code == -2000 }},
 		{nobody, func(err error) bool { return err != nil && !errors.Is(err, ErrNotSwarm) }},
 		{"ftp://h/a", func(err error) bool { return err != nil }},

@@ -89,8 +89,8 @@ func (p *Peer) join(ctx context.Context, base string, stripes uint8, from uint64
 	}
 	w.body, w.frames = res.Body, wire.NewReader(res.Body)
 	t, body, err := w.frames.Next()
-	if err == nil && t != wire.TypeWelcome {
-		err = ErrNotSwarm
+	if err == nil && t != wire.TypeWelcome || errors.Is(err, wire.ErrTooLong) {
+		err = ErrNotSwarm // a server that takes a POST for a GET begins its FLV
 	}
 	if err == nil {
 		err = wire.ParseJSON(body, &w.welcome)
