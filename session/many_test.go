@@ -38,42 +38,54 @@ func readTags(t testing.TB, r io.Reader, n int) {
 	}
 }
 
+// watch reads a service's stream as long as the test runs; its first tags have come.
+func watch(t *testing.T, s *session.Service) {
+	t.Helper()
+	st, err := s.StartStream(t.Context(), session.StreamRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readTags(t, st, 20)
+	done := make(chan struct{})
+	go func() { io.Copy(io.Discard, st); close(done) }()
+	t.Cleanup(func() { st.Close(); <-done })
+}
+
+// awaitFed waits until viewers have so many stripes, of all of them together, from others.
+func awaitFed(t *testing.T, viewers []*session.Service, stripes int) {
+	t.Helper()
+	for i := 0; ; i++ {
+		var fed int
+		for _, s := range viewers {
+			if st, ok := s.Swarm(); ok {
+				fed += st.FromPeers
+			}
+		}
+		if fed >= stripes {
+			return
+		}
+		if i == 6000 {
+			t.Fatalf("the viewers do not have the stream from each other: %d stripes", fed)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 // A service of a 1vN stream is a viewer among others: it has the stream, statistics and
 // switches, and no camera.
 func TestManyViewers(t *testing.T) {
 	src := testswarm.Start(t, true, "/live/a.flv", streamOfCamera)
 	c := newScripted(t, http.NotFoundHandler())
 	var services []*session.Service
-	for i := range 3 {
+	for range 3 {
 		s, err := c.module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.URL, CodeURL: src.CodeURL})
 		if err != nil {
 			t.Fatal(err)
 		}
-		st, err := s.StartStream(t.Context(), session.StreamRequest{})
-		if err != nil {
-			t.Fatalf("viewer %d: %v", i, err)
-		}
-		readTags(t, st, 20)
-		done := make(chan struct{})
-		go func() { io.Copy(io.Discard, st); close(done) }()
-		t.Cleanup(func() { st.Close(); <-done })
+		watch(t, s)
 		services = append(services, s)
 	}
-	for i := 0; ; i++ {
-		var fed int
-		for _, s := range services {
-			if st, ok := s.Swarm(); ok {
-				fed += st.FromPeers
-			}
-		}
-		if fed >= 6 {
-			break
-		}
-		if i == 6000 {
-			t.Fatal("the viewers do not have the stream from each other")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	awaitFed(t, services, 6)
 	s := services[0]
 	if p := s.Path(); p.Path != "swarm" || !strings.HasPrefix(src.Base, "http://"+p.Remote) {
 		t.Errorf("path %+v", p)
@@ -126,31 +138,10 @@ func TestManyOfOneModule(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st, err := s.StartStream(t.Context(), session.StreamRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		readTags(t, st, 20)
-		done := make(chan struct{})
-		go func() { io.Copy(io.Discard, st); close(done) }()
-		t.Cleanup(func() { st.Close(); <-done })
+		watch(t, s)
 		services = append(services, s)
 	}
-	for i := 0; ; i++ {
-		var fed int
-		for _, s := range services {
-			if st, ok := s.Swarm(); ok {
-				fed += st.FromPeers
-			}
-		}
-		if fed >= 4 {
-			break
-		}
-		if i == 6000 {
-			t.Fatalf("they do not have the stream from each other: %d stripes", fed)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	awaitFed(t, services, 4)
 }
 
 // What is switched off before the stream is started is off from its first byte.
