@@ -45,9 +45,10 @@ build: ui ## build bin/xp2p, with the page, and bin/libgstxp2p.so
 demo: deps build ## a camera, watched and recorded peer to peer on this machine; SECONDS=20 ends it by itself
 	@exec bin/xp2p demo $(if $(SECONDS),--seconds $(SECONDS))
 
-test: deps build ## every test: go vet, race detector, and the pure Go parts without cgo
+test: deps build ## every test, with the race detector, and what needs no cgo without it; go vet
 	$(GO) vet -race ./...
 	XP2P_BIN=$(CURDIR)/bin $(GO) test -race $(TESTFLAGS) ./...
+	XP2P_BIN=$(CURDIR)/bin $(GO) test $(TESTFLAGS) -run Cycles ./gstsrc ./gstsink
 	CGO_ENABLED=0 $(GO) build $(PURE)
 	CGO_ENABLED=0 $(GO) test $(TESTFLAGS) $(PURE)
 

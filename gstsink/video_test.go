@@ -5,8 +5,6 @@ package gstsink
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -250,29 +248,13 @@ func TestVideoCycles(t *testing.T) {
 	c := &camera{takes: alaw}
 	c.use(t)
 	p := launch(t, "xp2psink name=sink sync=false %s ! sink. %s ! sink.video", liveSound, liveVideo)
-	cycle := func(n int) (resident int, objects uint64) {
-		for range n {
-			p.set(gst.StatePlaying)
-			until(t, "pictures", func() bool { n, _ := p.stats("pictures").(uint64); return n > 0 })
-			p.set(gst.StateNull)
-			c.mu.Lock()
-			c.voices, c.asked = nil, nil
-			c.mu.Unlock()
-		}
-		debug.FreeOSMemory()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return rss(t), m.HeapObjects
-	}
-	// The encoder's threads spread over the allocator's arenas at first, and the race
-	// detector's memory grows with them: 8 MiB of the first 300 calls are theirs.
-	const calls = 250
-	before, objects := cycle(400)
-	after, objectsAfter := cycle(calls)
-	if grown := after - before; grown > 5<<20 {
-		t.Errorf("%d calls took %d KiB", calls, grown>>10)
-	}
-	if objectsAfter > objects+calls/2 {
-		t.Errorf("%d calls left %d objects", calls, objectsAfter-objects)
-	}
+	// The encoder's threads spread over the allocator's arenas at first.
+	doesNotGrow(t, 400, 250, func() {
+		p.set(gst.StatePlaying)
+		until(t, "pictures", func() bool { n, _ := p.stats("pictures").(uint64); return n > 0 })
+		p.set(gst.StateNull)
+		c.mu.Lock()
+		c.voices, c.asked = nil, nil
+		c.mu.Unlock()
+	})
 }
