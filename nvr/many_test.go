@@ -14,12 +14,12 @@ import (
 	"testing"
 
 	"github.com/xp2p/xp2p/internal/testmedia"
-	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/swarm/sourcetest"
 )
 
 // view is another viewer of a stream, as long as the test runs.
-func view(t *testing.T, m *testswarm.Source) {
+func view(t *testing.T, m *sourcetest.Source) {
 	t.Helper()
 	module, err := session.Init(t.Context(), session.Config{})
 	if err != nil {
@@ -57,7 +57,7 @@ func pictures(t *testing.T, file string) (hashes []string) {
 // A stream of many viewers is recorded like any other: in part from another viewer, and
 // every picture of it is in the files.
 func TestRecordsManyViewers(t *testing.T) {
-	m := testswarm.Start(t, true, "/live/a.flv")
+	m := sourcetest.Start(t, true, "/live/a.flv")
 	view(t, m)
 	n := open(t, Options{}, CameraConfig{Name: "yard", URL: m.URL, CodeURL: m.CodeURL})
 	var began int64 // pictures when the other viewer began to feed it
@@ -101,7 +101,7 @@ func TestRecordsManyViewers(t *testing.T) {
 // A rendezvous that is away does not keep a stream of many viewers from being recorded,
 // nor does the code's loss for a while.
 func TestManyViewersWithoutRendezvous(t *testing.T) {
-	m := testswarm.Start(t, true, "/live/a.flv")
+	m := sourcetest.Start(t, true, "/live/a.flv")
 	away := func(context.Context) (Peers, error) {
 		return nil, &session.Error{Op: "init", Code: session.ProbeFailed, Err: errors.New("no rendezvous")}
 	}

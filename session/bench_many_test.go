@@ -17,8 +17,8 @@ import (
 
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
-	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/swarm/sourcetest"
 )
 
 // BenchmarkManyStart is how long a viewer waits for the first picture of a 1vN stream that
@@ -35,7 +35,7 @@ func BenchmarkManyStart(b *testing.B) {
 }
 
 func benchManyStart(b *testing.B, sealed bool, rtt time.Duration) {
-	src := testswarm.Start(b, sealed, "/live/a.flv", streamOfCamera)
+	src := sourcetest.Start(b, sealed, "/live/a.flv", streamOfCamera)
 	module := func() *session.Module {
 		m, err := session.Init(b.Context(), session.Config{})
 		if err != nil {

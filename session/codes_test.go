@@ -12,8 +12,8 @@ import (
 
 	"github.com/xp2p/xp2p/grant"
 	"github.com/xp2p/xp2p/internal/link"
-	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/swarm/sourcetest"
 )
 
 // TestCodes has a row for each way to each result code that the module can give. The
@@ -160,7 +160,7 @@ func TestCodes(t *testing.T) {
 			return start(t, c, session.StreamInfo{URL: "rtmp://example.com/live/stream"})
 		}},
 		{session.DecryptFailed, "a 1vN stream without its code", func(t *testing.T, c *scripted) error {
-			src := testswarm.Start(t, true, "/live/a.flv", streamOfCamera)
+			src := sourcetest.Start(t, true, "/live/a.flv", streamOfCamera)
 			_, err := c.module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.URL})
 			return err
 		}},

@@ -18,8 +18,8 @@ import (
 	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/internal/testorigin"
-	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/swarm/sourcetest"
 )
 
 // streamOfCamera is where a viewer of the scripted camera is moved to.
@@ -74,7 +74,7 @@ func awaitFed(t *testing.T, viewers []*session.Service, stripes int) {
 // A service of a 1vN stream is a viewer among others: it has the stream, statistics and
 // switches, and no camera.
 func TestManyViewers(t *testing.T) {
-	src := testswarm.Start(t, true, "/live/a.flv", streamOfCamera)
+	src := sourcetest.Start(t, true, "/live/a.flv", streamOfCamera)
 	c := newScripted(t, http.NotFoundHandler())
 	var services []*session.Service
 	for range 3 {
@@ -130,7 +130,7 @@ func TestManyViewers(t *testing.T) {
 
 // Two services of one module may view the same stream: a recorder and a player.
 func TestManyOfOneModule(t *testing.T) {
-	src := testswarm.Start(t, false, "/live/a.flv", streamOfCamera)
+	src := sourcetest.Start(t, false, "/live/a.flv", streamOfCamera)
 	m := newScripted(t, http.NotFoundHandler()).module(nil)
 	var services []*session.Service
 	for _, id := range []string{"recorder", "player"} {
@@ -146,7 +146,7 @@ func TestManyOfOneModule(t *testing.T) {
 
 // What is switched off before the stream is started is off from its first byte.
 func TestSwitchedBeforeTheStream(t *testing.T) {
-	src := testswarm.Start(t, false, "/live/a.flv", streamOfCamera)
+	src := sourcetest.Start(t, false, "/live/a.flv", streamOfCamera)
 	s, err := newScripted(t, http.NotFoundHandler()).module(nil).StartService(t.Context(), "many", session.StreamInfo{URL: src.URL})
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func TestPlainHTTPFLV(t *testing.T) {
 // A viewer for whom the camera has no room is moved to the camera's 1vN stream, and told
 // so; commands still go to the camera.
 func TestMoved(t *testing.T) {
-	src := testswarm.Start(t, false, "/live/a.flv", streamOfCamera)
+	src := sourcetest.Start(t, false, "/live/a.flv", streamOfCamera)
 	for _, tt := range []struct {
 		name  string
 		state string // of get_device_st

@@ -12,14 +12,14 @@ import (
 
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
-	"github.com/xp2p/xp2p/internal/testswarm"
 	"github.com/xp2p/xp2p/session"
+	"github.com/xp2p/xp2p/swarm/sourcetest"
 )
 
 // sealedStream is the source of a stream of many viewers, as a Camera.
 func sealedStream(t *testing.T) Camera {
 	t.Helper()
-	src := testswarm.Start(t, true, "/live/square.flv")
+	src := sourcetest.Start(t, true, "/live/square.flv")
 	return Camera{URL: src.URL, CodeURL: src.CodeURL}
 }
 

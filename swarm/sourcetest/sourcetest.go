@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-// Package testswarm is the source of streams of many viewers (1vN) for tests.
-package testswarm
+// Package sourcetest is a source of streams of many viewers (1vN) for tests.
+package sourcetest
 
 import (
 	"bytes"
