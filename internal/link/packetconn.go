@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -34,9 +35,14 @@ type packetConn struct {
 	batch *ipv4.PacketConn // serves IPv4 and IPv6 sockets alike: it only batches recvmsg
 	out   datagramWriter
 
+	// Several links between the same two sockets have one real address. Whose a packet
+	// from there is, only QUIC knows, by its connection ID, so all count as the oldest
+	// peer's: QUIC then finds other connections at that peer's virtual address too, and
+	// follows them there. When the peer goes, another one at its address inherits the
+	// virtual address, so that what was found there still is.
 	mu        sync.RWMutex // guards the maps; held only for look-ups
 	byVirtual map[netip.AddrPort]*peer
-	byReal    map[netip.AddrPort]*peer
+	byReal    map[netip.AddrPort][]*peer // the oldest first
 	next      uint32
 
 	// stun takes what belongs to ICE. When it is full, packets are lost as on any
@@ -63,7 +69,7 @@ func newPacketConn(u *net.UDPConn) *packetConn {
 		batch:     ipv4.NewPacketConn(u),
 		out:       u,
 		byVirtual: map[netip.AddrPort]*peer{},
-		byReal:    map[netip.AddrPort]*peer{},
+		byReal:    map[netip.AddrPort][]*peer{},
 		stun:      make(chan datagram, stunQueue),
 		injected:  make(chan datagram, injectedQueue),
 	}
@@ -92,23 +98,50 @@ func (c *packetConn) addPeer() *peer {
 func (c *packetConn) removePeer(p *peer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.byVirtual, addrPort(p.virtual))
-	for a, q := range c.byReal {
-		if q == p {
-			delete(c.byReal, a)
+	var heir *peer
+	for _, a := range p.real {
+		if rest := c.forget(a, p); len(rest) > 0 {
+			heir = rest[0]
 		}
+	}
+	for _, v := range append(p.inherited, addrPort(p.virtual)) {
+		if heir == nil {
+			delete(c.byVirtual, v)
+			continue
+		}
+		c.byVirtual[v] = heir
+		heir.inherited = append(heir.inherited, v)
+	}
+	p.real, p.inherited = nil, nil
+	for heir != nil && len(heir.inherited) > maxInherited {
+		delete(c.byVirtual, heir.inherited[0])
+		heir.inherited = heir.inherited[1:]
 	}
 }
 
-// maxPeerAddrs bounds what a peer that keeps moving leaves behind.
-const maxPeerAddrs = 64
+// forget takes an address from p, and gives the other peers at it.
+func (c *packetConn) forget(a netip.AddrPort, p *peer) (rest []*peer) {
+	rest = slices.DeleteFunc(c.byReal[a], func(q *peer) bool { return q == p })
+	if c.byReal[a] = rest; len(rest) == 0 {
+		delete(c.byReal, a)
+	}
+	return rest
+}
+
+const (
+	// maxPeerAddrs bounds what a peer that keeps moving leaves behind.
+	maxPeerAddrs = 64
+	// maxInherited bounds what those leave behind that come and go beside one that stays:
+	// QUIC has long found a connection elsewhere when the oldest is forgotten.
+	maxInherited = 64
+)
 
 // learn makes packets from real count as p's. The addresses of earlier paths
 // stay: late packets are still the peer's.
 func (c *packetConn) learn(p *peer, real *net.UDPAddr) {
 	a := addrPort(real)
 	c.mu.RLock()
-	known := c.byReal[a] == p
+	known := slices.Contains(c.byReal[a], p)
 	c.mu.RUnlock()
 	if known {
 		return
@@ -118,21 +151,15 @@ func (c *packetConn) learn(p *peer, real *net.UDPAddr) {
 	if c.byVirtual[addrPort(p.virtual)] != p {
 		return // closed meanwhile
 	}
-	n := 0
-	for _, q := range c.byReal {
-		if q == p {
-			n++
-		}
+	if slices.Contains(p.real, a) {
+		return // learnt meanwhile
 	}
-	if n >= maxPeerAddrs {
-		for k, q := range c.byReal {
-			if q == p {
-				delete(c.byReal, k)
-				break
-			}
-		}
+	if len(p.real) >= maxPeerAddrs {
+		c.forget(p.real[0], p)
+		p.real = p.real[1:]
 	}
-	c.byReal[a] = p
+	p.real = append(p.real, a)
+	c.byReal[a] = append(c.byReal[a], p)
 }
 
 // inject hands a packet that p's relay brought to QUIC's reader. b is kept.
@@ -224,8 +251,8 @@ func (c *packetConn) sort(ms []ipv4.Message) {
 			m.N = 0
 			continue
 		}
-		if p := c.byReal[addrPort(from)]; p != nil {
-			m.Addr = p.virtual
+		if at := c.byReal[addrPort(from)]; len(at) > 0 {
+			m.Addr = at[0].virtual
 		} else {
 			c.unknown.Add(1)
 			m.N = 0

@@ -47,6 +47,11 @@ func (r *relayRoute) send(b []byte, seg int, _ []byte) error {
 type peer struct {
 	virtual *net.UDPAddr
 	route   atomic.Pointer[route]
+
+	// The packetConn's: addresses of packets that count as this peer's, maybe not as its
+	// alone, and virtual addresses of peers that have gone.
+	real      []netip.AddrPort
+	inherited []netip.AddrPort
 }
 
 func (p *peer) setRoute(r route) { p.route.Store(&r) }
