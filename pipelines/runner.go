@@ -145,6 +145,9 @@ func (r *Runner) watch(ctx context.Context, p *process) error {
 	for {
 		select {
 		case <-p.Exited():
+			if playing != nil && p.played() { // and was over before this was looked at
+				r.enter(StatePlaying, nil, time.Time{})
+			}
 			return p.result()
 		case <-playing:
 			playing = nil
