@@ -152,25 +152,50 @@ func (m *Module) watchNetwork() {
 	m.wg.Go(func() { watchAddresses(m.life, changed, m.Reset) })
 }
 
-// watchAddresses calls reset whenever changed says so, and again while it fails.
+// begin calls f with a context of its own, and gives what that comes to.
+func begin(ctx context.Context, f func(context.Context) error) (chan error, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	return done, cancel
+}
+
+// watchAddresses calls reset whenever changed says so, and again while it fails. A reset
+// under way when the next change comes is cancelled: the network that it looks at is gone.
 func watchAddresses(ctx context.Context, changed func() bool, reset func(context.Context) error) {
 	t := time.NewTimer(addressPoll)
 	defer t.Stop()
 	pending := false
+	var running chan error        // what a reset under way comes to; nil: there is none
+	var cancel context.CancelFunc // ends it
+	end := func() {
+		if running != nil {
+			cancel()
+			<-running
+			running = nil
+		}
+	}
+	defer end()
 	for {
+		next := addressPoll
 		select {
 		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-		next := addressPoll
-		switch {
-		case changed():
-			pending, next = true, addressSettle
-		case pending:
-			if pending = reset(ctx) != nil; pending {
+			switch {
+			case changed():
+				end()
+				pending, next = true, addressSettle
+			case pending && running == nil:
+				pending = false
+				running, cancel = begin(ctx, reset)
+			}
+		case err := <-running:
+			running = nil
+			cancel()
+			if pending = err != nil; pending {
 				next = resetRetry
 			}
+		case <-ctx.Done():
+			return
 		}
 		t.Reset(next)
 	}

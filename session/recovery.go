@@ -141,7 +141,7 @@ func (s *Service) renew(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, renewTimeout, errors.New("the camera did not answer"))
 	defer cancel()
-	if err := l.Renew(ctx); err != nil {
+	if err := l.Renew(ctx); err != nil && l.Err() != nil {
 		s.log.Info("no path after the change of network; joining anew", "err", err)
 	}
 }

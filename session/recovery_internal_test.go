@@ -137,6 +137,36 @@ func TestRejoinAtOnceWhenTheNetworkChanges(t *testing.T) {
 }
 
 // What follows a change of addresses: one reset when they have settled, again while it fails.
+// A reset that looks at a network which is gone makes room for the next one.
+func TestWatchAddressesDuringReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := map[int]bool{1: true, 6: true}
+		polls := 0
+		var begun, cancelled, done atomic.Int32
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			watchAddresses(ctx, func() bool { polls++; return changes[polls] }, func(ctx context.Context) error {
+				if begun.Add(1) == 1 {
+					<-ctx.Done()
+					cancelled.Add(1)
+					return ctx.Err()
+				}
+				done.Add(1)
+				return nil
+			})
+		}()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if begun.Load() != 2 || cancelled.Load() != 1 || done.Load() != 1 {
+			t.Errorf("%d resets, %d cancelled, %d done", begun.Load(), cancelled.Load(), done.Load())
+		}
+		cancel()
+		<-over
+	})
+}
+
 func TestWatchAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := map[int]bool{5: true, 6: true, 7: true, 40: true}

@@ -82,6 +82,9 @@ type Link struct {
 	negotiated       atomic.Bool
 	paired           chan struct{} // one token: a pair was selected; full: it is there already
 
+	gatherMu sync.Mutex
+	gathered chan struct{} // closed when the agent has all its candidates
+
 	pathMu sync.Mutex
 	path   Path
 
@@ -163,9 +166,11 @@ func (l *Link) onState(s ice.ConnectionState) {
 			if l.cfg.OnRestart != nil {
 				l.cfg.OnRestart()
 			}
-			if err := l.Restart(); err != nil {
-				l.sock.log.Debug("ICE restart", "link", l.cfg.ID, "err", err)
-			}
+			l.wg.Go(func() { // not in the agent's own goroutine: it may have to wait for candidates
+				if err := l.Restart(); err != nil {
+					l.sock.log.Debug("ICE restart", "link", l.cfg.ID, "err", err)
+				}
+			})
 		}
 	case ice.ConnectionStateFailed:
 		go l.close(ErrPeerLost) // not from the agent's own goroutine, which Close waits for

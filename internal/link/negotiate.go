@@ -117,12 +117,57 @@ func networkTypes(addrs []net.Addr) []ice.NetworkType {
 
 // gather starts to look for candidates; each is sent as it is found.
 func (l *Link) gather() error {
-	return l.agent.GatherCandidates()
+	l.gatherMu.Lock()
+	l.gathered = make(chan struct{})
+	l.gatherMu.Unlock()
+	err := l.agent.GatherCandidates()
+	if err != nil {
+		l.hasGathered()
+	}
+	return err
+}
+
+func (l *Link) hasGathered() {
+	l.gatherMu.Lock()
+	defer l.gatherMu.Unlock()
+	select {
+	case <-l.gathered:
+	default:
+		close(l.gathered)
+	}
+}
+
+// gatherPatience is more than servers are waited for.
+const gatherPatience = 10 * time.Second
+
+// awaitGathered waits until the agent has its candidates. pion reads the credentials while
+// it gathers, and a restart would change them; the end of the old gathering would stop
+// the new one.
+func (l *Link) awaitGathered(ctx context.Context) error {
+	l.gatherMu.Lock()
+	gathered := l.gathered
+	l.gatherMu.Unlock()
+	if gathered == nil {
+		return nil
+	}
+	t := time.NewTimer(gatherPatience)
+	defer t.Stop()
+	select {
+	case <-gathered:
+		return nil
+	case <-t.C:
+		return errors.New("ICE does not end to gather candidates")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-l.done:
+		return fmt.Errorf("link: %w", net.ErrClosed)
+	}
 }
 
 func (l *Link) onCandidate(c ice.Candidate) {
-	if c == nil {
-		return // the end is of no use: checks go on until a pair is found or time is up
+	if c == nil { // that is all; the other side need not know
+		l.hasGathered()
+		return
 	}
 	l.cfg.OnSignal(Signal{Generation: l.generation.Load(), Candidate: c.Marshal()})
 }
@@ -176,6 +221,9 @@ func (l *Link) handleRestart(sig Signal, gen uint32) error {
 	if sig.Generation <= gen {
 		return nil
 	}
+	if err := l.awaitGathered(context.Background()); err != nil {
+		return err
+	}
 	l.generation.Store(sig.Generation)
 	if err := l.agent.Restart("", ""); err != nil {
 		return err
@@ -193,12 +241,17 @@ func (l *Link) handleRestart(sig Signal, gen uint32) error {
 
 // Restart looks for a path anew while the connection stands (RFC 8445 §9).
 // Only the controlling side begins one; elsewhere it does nothing.
-func (l *Link) Restart() error {
+func (l *Link) Restart() error { return l.restart(context.Background()) }
+
+func (l *Link) restart(ctx context.Context) error {
 	if !l.cfg.Controlling || l.agent == nil { // on a LAN there is no other path
 		return nil
 	}
 	l.restartMu.Lock()
 	defer l.restartMu.Unlock()
+	if err := l.awaitGathered(ctx); err != nil {
+		return err
+	}
 	l.generation.Add(1)
 	if err := l.agent.Restart("", ""); err != nil {
 		return err
@@ -211,8 +264,9 @@ func (l *Link) Restart() error {
 	return l.gather()
 }
 
-// Renew restarts ICE and waits for a path. A link for which none is found within ctx
-// is of no use any more: it closes with ErrPeerLost, which is also Renew's error.
+// Renew restarts ICE and waits for a path. A link for which none is found until the
+// deadline of ctx is of no use any more: it closes with ErrPeerLost, which is also Renew's
+// error. Where ctx is cancelled before, it is left to who did that.
 func (l *Link) Renew(ctx context.Context) error {
 	if l.agent == nil { // on the LAN there is one path
 		return l.Err()
@@ -221,7 +275,7 @@ func (l *Link) Renew(ctx context.Context) error {
 	case <-l.paired: // of an earlier negotiation
 	default:
 	}
-	err := l.Restart()
+	err := l.restart(ctx)
 	for err == nil {
 		select {
 		case <-l.paired:
@@ -232,9 +286,13 @@ func (l *Link) Renew(ctx context.Context) error {
 		case <-l.done:
 			return l.Err()
 		case <-ctx.Done():
-			err = fmt.Errorf("%w: no path after a restart: %w", ErrPeerLost, context.Cause(ctx))
+			err = context.Cause(ctx)
 		}
 	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	err = fmt.Errorf("%w: no path after a restart: %w", ErrPeerLost, err)
 	l.close(err)
 	return l.Err()
 }

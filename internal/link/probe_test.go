@@ -142,6 +142,16 @@ func TestRenew(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+	if err := e.viewer.Renew(ctx); !errors.Is(err, context.Canceled) || e.viewer.Err() != nil {
+		t.Errorf("cancelled: %v, link: %v", err, e.viewer.Err())
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := e.viewer.Renew(ctx); err != nil {
+		t.Errorf("after one that was cancelled: %v", err)
+	}
+	ctx, cancel = context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
 	if err := e.viewer.Renew(ctx); !errors.Is(err, ErrPeerLost) {
 		t.Errorf("without time: %v", err)
 	}

@@ -225,7 +225,7 @@ func (p *Peer) Reset() {
 	p.post(p.life, func() {
 		for _, n := range p.links {
 			if n.ours {
-				n.link.Restart() // what it finds wrong ends the link
+				p.wg.Go(func() { n.link.Restart() }) // it may wait; what it finds wrong ends the link
 			}
 		}
 		if p.source != nil {
