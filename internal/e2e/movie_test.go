@@ -204,19 +204,19 @@ func stretch(want, got []picture) (first int, err error) {
 }
 
 // sameRun fails the test when got is not an unbroken stretch of want with its key
-// frames and times.
-func sameRun(t *testing.T, want, got []picture) {
+// frames and times; it says with which picture of want it begins.
+func sameRun(t *testing.T, want, got []picture) (first int, same bool) {
 	t.Helper()
 	first, err := stretch(want, got)
 	if err != nil {
 		t.Error(err)
-		return
+		return 0, false
 	}
 	for i := range got {
 		w := (first + i) % len(want)
 		if got[i].key != want[w].key || got[i].cts != want[w].cts {
 			t.Errorf("picture %d: key %v, composition time %v; the source's %d: %v, %v", i, got[i].key, got[i].cts, w, want[w].key, want[w].cts)
-			return
+			return first, false
 		}
 		if i == 0 {
 			continue
@@ -227,7 +227,8 @@ func sameRun(t *testing.T, want, got []picture) {
 		}
 		if w > 0 && step != wantStep || w == 0 && (step <= 0 || step > mostSeam) {
 			t.Errorf("picture %d comes %v after the one before it, the source's %d after %v", i, step, w, wantStep)
-			return
+			return first, false
 		}
 	}
+	return first, true
 }

@@ -61,33 +61,74 @@ func accepted(t *testing.T, file string, m *movie) {
 // is accepted, an unbroken stretch of the source, and so are all of one run.
 func checkRecording(t *testing.T, a *recorder.Archive, camera string, f *feed) (pictures int) {
 	t.Helper()
-	want := readFLV(t, f.file, f.of)
-	runs := map[int64][]picture{}
+	return newExaminer(t, f).recording(t, a, camera)
+}
+
+// examiner compares files with what their cameras were fed, each file once.
+type examiner struct {
+	f    *feed
+	want []picture
+	seen map[string]found
+}
+
+// found is what a file was found to be: so many pictures, from that one of the source.
+type found struct {
+	first, pictures int
+	bytes           int64
+	same            bool // as the source's
+}
+
+func newExaminer(t *testing.T, f *feed) *examiner {
+	t.Helper()
+	return &examiner{f: f, want: readFLV(t, f.file, f.of).pictures, seen: map[string]found{}}
+}
+
+// file looks at a complete file, unless it has done so.
+func (e *examiner) file(t *testing.T, path string) found {
+	t.Helper()
+	if is, ok := e.seen[path]; ok {
+		return is
+	}
+	m := readMP4(t, path, e.f.of)
+	accepted(t, path, m)
+	is := found{pictures: len(m.pictures)}
+	// A file that ended with the recorder, right behind its first picture, has no sound yet.
+	silent := m.sounds == 0 && len(m.pictures) <= 3
+	if m.video != e.f.video || m.audio != e.f.audio && !silent || len(m.pictures) == 0 || !m.pictures[0].key {
+		t.Errorf("%s: %v and %v, %d pictures", path, m.video, m.audio, len(m.pictures))
+	} else {
+		is.first, is.same = sameRun(t, e.want, m.pictures)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is.bytes = st.Size()
+	e.seen[path] = is
+	return is
+}
+
+// recording looks at all of a camera's files, and at how they follow each other.
+func (e *examiner) recording(t *testing.T, a *recorder.Archive, camera string) (pictures int) {
+	t.Helper()
 	var last recorder.Segment
+	next := map[int64]int{} // by run: the picture of the source that goes on with it
 	for _, s := range segments(t, a, camera) {
-		m := readMP4(t, s.Path, f.of)
-		accepted(t, s.Path, m)
-		// A file that ended with the recorder, right behind its first picture, has no sound yet.
-		silent := m.sounds == 0 && len(m.pictures) <= 3
-		if m.video != f.video || m.audio != f.audio && !silent || len(m.pictures) == 0 || !m.pictures[0].key {
-			t.Errorf("%s: %v and %v, %d pictures", s.Path, m.video, m.audio, len(m.pictures))
+		is := e.file(t, s.Path)
+		if !is.same {
 			continue
 		}
-		sameRun(t, want.pictures, m.pictures)
-		if st, err := os.Stat(s.Path); err != nil || st.Size() != s.Bytes {
-			t.Errorf("%s: the index says %d bytes (%v)", s.Path, s.Bytes, err)
+		if is.bytes != s.Bytes {
+			t.Errorf("%s has %d bytes, the index says %d", s.Path, is.bytes, s.Bytes)
 		}
 		if s.Run == last.Run && !s.Start.Equal(last.End) {
 			t.Errorf("%s begins at %v, the one before it in the run ends at %v", s.Path, s.Start, last.End)
 		}
-		last = s
-		runs[s.Run] = append(runs[s.Run], m.pictures...)
-		pictures += len(m.pictures)
-	}
-	for run, got := range runs {
-		if _, err := stretch(want.pictures, got); err != nil {
-			t.Errorf("run %d over all its files: %v", run, err)
+		if due, ok := next[s.Run]; ok && due != is.first {
+			t.Errorf("%s goes on with picture %d of the source, not with %d", s.Path, is.first, due)
 		}
+		last, next[s.Run] = s, (is.first+is.pictures)%len(e.want)
+		pictures += is.pictures
 	}
 	return pictures
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xp2p/xp2p/control"
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
@@ -145,15 +146,25 @@ func TestSoak(t *testing.T) {
 		long = time.Minute
 	}
 	n := w.nvr(long, sources...)
+	e := newExaminer(t, &f)
 	end := time.Now().Add(length)
 	random := rand.New(rand.NewPCG(1, 2))
+	pause := func() time.Time { return time.Now().Add(length/8 + time.Duration(random.Int64N(int64(length/8)))) }
+	restart := pause()
 	restarts := 0
 	var early int64
 	for time.Now().Before(end) {
-		time.Sleep(min(time.Until(end), length/8+time.Duration(random.Int64N(int64(length/8)))))
+		// Complete files are looked at while others are written: after hours there
+		// would be hours of looking.
+		n.examine(t, e, 10*long)
+		time.Sleep(min(time.Until(end), long/2))
 		if early == 0 && time.Until(end) < length*3/4 {
 			early = resident(t, n.cmd.Process.Pid)
 		}
+		if time.Now().Before(restart) {
+			continue
+		}
+		restart = pause()
 		for _, c := range peers { // one of them
 			c.kill()
 			c.launch()
@@ -180,7 +191,7 @@ func TestSoak(t *testing.T) {
 	a := n.archive()
 	total, files := 0, 0
 	for _, s := range sources {
-		got := checkRecording(t, a, s.name, &f)
+		got := e.recording(t, a, s.name)
 		total += got
 		files += len(segments(t, a, s.name))
 		// Peers send their last group of pictures again, so there can be more.
@@ -194,4 +205,16 @@ func TestSoak(t *testing.T) {
 	}
 	indexAgrees(t, n, a)
 	t.Logf("%d pictures in %d files", total, files)
+}
+
+// examine looks at the files that were completed of late.
+func (n *recording) examine(t *testing.T, e *examiner, of time.Duration) {
+	t.Helper()
+	var l control.RecordList
+	n.ctl(&l, "record.list", fmt.Sprintf(`{"from":%q}`, time.Now().Add(-of).UTC().Format(time.RFC3339)))
+	for _, s := range l.Segments {
+		if !s.Open {
+			e.file(t, s.Path)
+		}
+	}
 }
