@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -171,14 +170,8 @@ func (d *Device) Send(ctx context.Context, peer string, data []byte) (answer []b
 // serveEvents is GET /events: one JSON object per line, for as long as the viewer
 // listens.
 func (d *Device) serveEvents(w http.ResponseWriter, r *http.Request) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		refuse(w, statusNotFound, "the parameters cannot be read: "+err.Error())
-		return
-	}
-	r, peer, err := identify(r, q.Get)
-	if err != nil {
-		refuse(w, statusNotFound, err.Error())
+	r, _, peer, ok := readRequest(w, r)
+	if !ok {
 		return
 	}
 	n := d.listeners.enter(peer.ID)
@@ -216,14 +209,8 @@ func (d *Device) serveEvents(w http.ResponseWriter, r *http.Request) {
 
 // serveAnswer is POST /events?id=ID: the answer to a message that this viewer got.
 func (d *Device) serveAnswer(w http.ResponseWriter, r *http.Request) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		refuse(w, statusNotFound, "the parameters cannot be read: "+err.Error())
-		return
-	}
-	r, peer, err := identify(r, q.Get)
-	if err != nil {
-		refuse(w, statusNotFound, err.Error())
+	r, q, peer, ok := readRequest(w, r)
+	if !ok {
 		return
 	}
 	answer, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxMessage))

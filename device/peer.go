@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/xp2p/xp2p/grant"
 )
@@ -56,4 +57,20 @@ func identify(r *http.Request, param func(string) string) (*http.Request, Peer, 
 		return r, p, fmt.Errorf("user_args has %d bytes, at most %d are allowed", len(p.UserArgs), maxUserArgs)
 	}
 	return r.WithContext(WithPeer(r.Context(), p)), p, nil
+}
+
+// readRequest reads who asks, and with which parameters; where it cannot, it has
+// refused and ok is false.
+func readRequest(w http.ResponseWriter, r *http.Request) (_ *http.Request, q url.Values, peer Peer, ok bool) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		refuse(w, statusNotFound, "the parameters cannot be read: "+err.Error())
+		return r, nil, Peer{}, false
+	}
+	r, peer, err = identify(r, q.Get)
+	if err != nil {
+		refuse(w, statusNotFound, err.Error())
+		return r, nil, Peer{}, false
+	}
+	return r, q, peer, true
 }

@@ -72,14 +72,8 @@ var streamActions = map[string]struct {
 // serveStream is GET /ipc.flv. Parameters of the transport's own (names that begin
 // with _): _crypto=off is accepted and ignored, links are always encrypted.
 func (d *Device) serveStream(w http.ResponseWriter, r *http.Request) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		refuse(w, statusNotFound, "the parameters cannot be read: "+err.Error())
-		return
-	}
-	r, peer, err := identify(r, q.Get)
-	if err != nil {
-		refuse(w, statusNotFound, err.Error())
+	r, q, peer, ok := readRequest(w, r)
+	if !ok {
 		return
 	}
 	name := q.Get("action")

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -78,14 +77,8 @@ func (l *line) busy() bool {
 // serveVoice is POST /voice. It is answered before the body is read, since the
 // answer says what sound to send.
 func (d *Device) serveVoice(w http.ResponseWriter, r *http.Request) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		refuse(w, statusNotFound, "the parameters cannot be read: "+err.Error())
-		return
-	}
-	r, peer, err := identify(r, q.Get)
-	if err != nil {
-		refuse(w, statusNotFound, err.Error())
+	r, q, peer, ok := readRequest(w, r)
+	if !ok {
 		return
 	}
 	if !peer.allows(grant.Voice) {
