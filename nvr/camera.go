@@ -15,6 +15,7 @@ import (
 
 	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/device"
+	"github.com/xp2p/xp2p/internal/backoff"
 	"github.com/xp2p/xp2p/recorder"
 	"github.com/xp2p/xp2p/session"
 )
@@ -125,7 +126,7 @@ func (c *camera) run() {
 	defer c.cancel(nil)
 	defer c.source.close()
 	defer c.live.Close()
-	b := backoff{first: c.nvr.timing.RetryFirst, most: c.nvr.timing.RetryMost}
+	b := backoff.Backoff{First: c.nvr.timing.RetryFirst, Most: c.nvr.timing.RetryMost}
 	for c.awaitNeed() {
 		before := c.frames.Load()
 		err := c.attempt(c.ctx)
@@ -133,12 +134,12 @@ func (c *camera) run() {
 			break
 		}
 		if c.frames.Load() > before {
-			b.reset()
+			b.Reset()
 		}
 		if errors.Is(err, errIdle) {
 			continue
 		}
-		pause := b.pause()
+		pause := b.Pause()
 		c.log.Warn("stream ended", "error", err, "retry", pause.Round(time.Millisecond))
 		c.enter(StateWaiting, err, time.Now().Add(pause))
 		select {

@@ -257,19 +257,6 @@ func TestBusDropsForSlowSubscribers(t *testing.T) {
 	s.Close()
 }
 
-func TestBackoff(t *testing.T) {
-	b := backoff{first: time.Second, most: 8 * time.Second}
-	for i, want := range []time.Duration{1, 2, 4, 8, 8} {
-		want *= time.Second
-		if d := b.pause(); d > want || d < want*4/5 {
-			t.Errorf("pause %d: %v, want %v less up to a fifth", i, d, want)
-		}
-	}
-	if b.reset(); b.pause() > time.Second {
-		t.Error("reset")
-	}
-}
-
 func TestMeter(t *testing.T) {
 	var m meter
 	at := time.Unix(0, 0)

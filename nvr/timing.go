@@ -2,10 +2,7 @@
 
 package nvr
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // Timing are the waits of the service; zero fields have the defaults.
 type Timing struct {
@@ -33,18 +30,3 @@ func (t Timing) withDefaults() Timing {
 	}
 	return t
 }
-
-// backoff is the pause before the next attempt: doubled each time, with a fifth of
-// it at random, so that cameras behind one broken link do not all come at once.
-type backoff struct {
-	first, most, next time.Duration
-}
-
-func (b *backoff) pause() time.Duration {
-	b.next = min(max(b.next, b.first), b.most)
-	d := b.next
-	b.next *= 2
-	return d - time.Duration(rand.Int64N(int64(d)/5+1))
-}
-
-func (b *backoff) reset() { b.next = 0 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/xp2p/xp2p/internal/backoff"
 )
 
 // Runner runs one job, once.
@@ -43,7 +45,7 @@ func (r *Runner) Status() Status {
 // error, or until it has come to its end. An error is why it ended and was not, or
 // not again, begun anew.
 func (r *Runner) Run(ctx context.Context) error {
-	b := backoff{first: r.o.Timing.RetryFirst, most: r.o.Timing.RetryMost}
+	b := backoff.Backoff{First: r.o.Timing.RetryFirst, Most: r.o.Timing.RetryMost}
 	for failures := 0; ; {
 		began := time.Now()
 		played, err := r.attempt(ctx)
@@ -57,7 +59,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 		if played && time.Since(began) > r.o.Timing.Settled {
 			failures = 0
-			b.reset()
+			b.Reset()
 		}
 		failures++
 		if r.final(err, failures) {
@@ -67,7 +69,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		if err == nil {
 			err = errEnded
 		}
-		pause := b.pause()
+		pause := b.Pause()
 		r.o.Logger.Warn("pipeline ended", "pipeline", r.job.Name, "error", err, "retry", pause.Round(time.Millisecond))
 		r.enter(StateWaiting, err, time.Now().Add(pause))
 		select {
