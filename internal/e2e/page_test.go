@@ -97,7 +97,7 @@ func TestPage(t *testing.T) {
 		t.Fatalf("there is no gap: %+v", n.list("gate").Gaps)
 	}
 	want := map[string]any{
-		"url": url, "chromium": chromium, "cameras": []string{"gate", "far"}, "away": "cellar", "play": "gate", "mute": "far", "thumbnails": true,
+		"url": url, "chromium": chromium, "cameras": []string{"gate", "far"}, "away": "cellar", "play": "gate", "telephone": "far", "thumbnails": true,
 		"gap": []int64{gap.From.UnixMilli(), gap.To.UnixMilli()}, "download": t.TempDir(), "shots": os.Getenv("XP2P_SHOTS"),
 	}
 	b, err := json.Marshal(want)

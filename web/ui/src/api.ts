@@ -139,9 +139,12 @@ export const exportFile = (id: string, file: string) => `/api/v1/exports/${id}/f
 export const playlist = (name: string, from: number, to?: number) =>
   `/hls/${encodeURIComponent(name)}/media.m3u8?from=${seconds(from)}${to ? `&to=${seconds(to)}` : ""}`;
 
-/** liveSocket is a live stream by WebSocket, of which a browser opens more than six. */
-export const liveSocket = (name: string) =>
-  `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live/${encodeURIComponent(name)}.flv`;
+/**
+ * liveSocket is a live stream by WebSocket, of which a browser opens more than six. With
+ * sound, that of telephones (G.711), which browsers do not play, comes as FLAC.
+ */
+export const liveSocket = (name: string, sound: boolean) =>
+  `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live/${encodeURIComponent(name)}.flv${sound ? "?sound=flac" : ""}`;
 
 export interface Event {
   type: string;

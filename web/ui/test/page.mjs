@@ -8,7 +8,7 @@
 //   cameras    whose pictures must move
 //   away       camera that is not there
 //   play       camera with recordings
-//   mute       camera with recordings whose sound browsers do not play; may be missing
+//   telephone  camera with recordings whose sound is G.711; may be missing
 //   gap        [from, to] of a hole in them, Unix ms, with recordings on both sides
 //   thumbnails whether there are any
 //   download   directory for the export
@@ -58,6 +58,13 @@ async function moves(page, selector, n) {
   await page.waitForSelector(selector, { state: "attached" });
   const before = await frames(page, selector);
   await page.waitForFunction(([s, least]) => document.querySelector(s)?.getVideoPlaybackQuality().totalVideoFrames >= least, [selector, before + n], { timeout: patience });
+}
+
+/** sounds waits for the camera's sound to be decoded. */
+async function sounds(page) {
+  const decoded = () => page.$eval(".camera video", (v) => v.webkitAudioDecodedByteCount);
+  const before = await decoded();
+  await page.waitForFunction((least) => document.querySelector(".camera video").webkitAudioDecodedByteCount > least, before + 4000, { timeout: patience });
 }
 
 /** shown is the time that the page says the picture is of, Unix ms. */
@@ -173,11 +180,16 @@ async function steps(page, context, shot) {
   measured.file = path.join(want.download, download.suggestedFilename());
   await download.saveAs(measured.file);
 
-  // Sound that browsers do not play is left out of recordings.
-  if (want.mute) {
-    await page.evaluate(([name, t]) => (location.hash = `#/camera/${name}?t=${t}`), [want.mute, (to - 2000) / 1000]);
-    await page.waitForFunction((name) => document.querySelector(".camera h1")?.textContent === name, want.mute);
+  // Telephone sound is heard, recorded and live.
+  if (want.telephone) {
+    await page.evaluate(([name, t]) => (location.hash = `#/camera/${name}?t=${t}`), [want.telephone, (to - 2000) / 1000]);
+    await page.waitForFunction((name) => document.querySelector(".camera h1")?.textContent === name, want.telephone);
     await moves(page, ".camera video", 25);
+    await sounds(page);
+    await page.keyboard.press("l");
+    await page.waitForSelector('.camera[data-mode="live"]');
+    await moves(page, ".camera video", 25);
+    await sounds(page);
     await page.evaluate((name) => (location.hash = `#/camera/${name}`), want.play);
     await page.waitForFunction((name) => document.querySelector(".camera h1")?.textContent === name, want.play);
   }
