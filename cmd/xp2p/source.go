@@ -32,7 +32,7 @@ type sourceOptions struct {
 	mirrors               []string
 	public                string
 	listen, state         string
-	linger                int
+	linger                seconds
 	seal                  bool
 	keyService            string
 	rotate                time.Duration
@@ -44,7 +44,7 @@ type sourceOptions struct {
 }
 
 func newSourceCommand() *cobra.Command {
-	var o sourceOptions
+	o := sourceOptions{linger: seconds(30 * time.Second)}
 	cmd := &cobra.Command{
 		Use:   "source --origin URL --listen ADDR --state DIR",
 		Short: "Serve streams to many viewers who carry each other (1vN)",
@@ -83,7 +83,7 @@ viewer to where the fewest are, and viewers go on elsewhere when a mirror is gon
 	f.StringVar(&o.public, "public", "", "`URL` up to the path by which viewers reach this source, for --mirror: https://HOST")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8350", "`ADDR` to listen on")
 	f.StringVar(&o.state, "state", "", "`DIR` for the source's key, which names its swarms (required)")
-	f.IntVar(&o.linger, "linger", 30, "leave an origin `SECONDS` after its last viewer")
+	f.Var(&o.linger, "linger", "leave an origin `SECONDS` (or a time like 2m) after its last viewer")
 	f.BoolVar(&o.seal, "seal", false, "seal the streams: only who has a stream's code sees it")
 	f.StringArrayVar(&o.codes, "code", nil, "`PATH=CODE` that exists at the key service, for a stream to keep its code over restarts")
 	f.StringVar(&o.keyService, "key-service", "", "`URL` of the key service, up to /code (token: XP2P_KEY_TOKEN); empty: one in this process")
@@ -106,7 +106,7 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 	if (o.cert == "") != (o.key == "") {
 		return badArgument(errors.New("--tls-cert and --tls-key go together"))
 	}
-	if o.linger < 1 {
+	if time.Duration(o.linger) < time.Second {
 		return badArgument(errors.New("--linger must be at least 1 s"))
 	}
 	feeds, err := sourceFeeds(o)
@@ -128,7 +128,7 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 	if err != nil {
 		return err
 	}
-	cfg := source.Config{Key: id.Key(), Streams: streams, Linger: time.Duration(o.linger) * time.Second, Rotate: o.rotate,
+	cfg := source.Config{Key: id.Key(), Streams: streams, Linger: time.Duration(o.linger), Rotate: o.rotate,
 		NoTracker: o.noTracker, Token: os.Getenv("XP2P_TOKEN"), Logger: log}
 	for _, s := range o.stun {
 		cfg.STUN = append(cfg.STUN, "stun:"+s)
