@@ -95,7 +95,7 @@ func (m *mirror) join(ctx context.Context, j wire.Join) (frames *wire.Reader, to
 	if err != nil {
 		return nil, "", nil, err
 	}
-	res, err := m.post(ctx, "?_swarm=join", b)
+	res, err := m.post(ctx, "?_swarm=join&"+sentOn+"=1", b)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -148,6 +148,7 @@ func (m *mirror) pull(ctx context.Context) error {
 				err = m.s.verifier().Verify(c)
 			}
 			if err == nil {
+				m.s.learnKey(ctx, c.KeyID)
 				m.s.hub.put(c)
 			}
 			return err
@@ -240,6 +241,9 @@ func (s *stream) meet(w wire.Welcome) error {
 	if s.id.key != nil && !bytes.Equal(s.id.key, w.Key) {
 		return errOtherKey
 	}
+	if s.group != nil {
+		return nil // the rest it knows itself
+	}
 	if s.id.key == nil {
 		s.id.key = w.Key
 		close(s.known)
@@ -260,9 +264,13 @@ func (s *stream) awaitIdentity(ctx context.Context) (identity, error) {
 	case <-ctx.Done():
 		return identity{}, context.Cause(ctx)
 	}
+	return s.identity(), nil
+}
+
+func (s *stream) identity() identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.id, nil
+	return s.id
 }
 
 func (s *stream) verifier() *chunk.Verifier {

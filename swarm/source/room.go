@@ -42,6 +42,7 @@ type room struct {
 	tracker *tracker.Tracker
 	viewers map[string]*viewer      // by token
 	mirrors map[*viewer]*mirrored   // of the viewers those that are other sources
+	fellows []*mirrored             // sources that lead the stream by turns with this one
 	byID    map[wire.PeerID]*viewer // those with a track
 
 	p2p      uint64 // bytes that viewers had from each other
@@ -162,8 +163,9 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	out := newOutput(w)
+	told := m.others(id)
 	buf := wire.AppendJSON(nil, wire.TypeWelcome, wire.Welcome{Stream: m.s.name, Key: id.key, Token: v.token, STUN: slices.Concat(m.cfg.STUN, id.stun),
-		NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != "" || id.sealed, Sources: m.others(id)})
+		NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != "" || id.sealed, Sources: told})
 	alive := time.NewTicker(beat)
 	defer alive.Stop()
 	for {
@@ -182,7 +184,12 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 		case <-fresh:
 		case <-v.fresh:
 		case <-alive.C:
-			buf = wire.AppendList(buf, wire.TypeMissing, nil)
+			if now := m.others(m.s.identity()); !slices.Equal(now, told) {
+				told = now
+				buf = wire.AppendJSON(buf, wire.TypeSources, now)
+			} else {
+				buf = wire.AppendList(buf, wire.TypeMissing, nil)
+			}
 		case <-r.Context().Done():
 			return
 		}
