@@ -247,8 +247,10 @@ func TestSealedSources(t *testing.T) {
 	if n := len(now.Keys); n != 2 { // of the code, and of the first leader
 		t.Errorf("the code has %d keys, want 2: a follower makes none", n)
 	}
-	if !b.streams[path].proved(proofOf(now, b, "pin")) || b.streams[path].proved(wire.Join{Pin: "pin"}) {
-		t.Error("a follower takes members without a key, or none with one")
+	with, err1 := b.streams[path].proved(t.Context(), proofOf(now, b, "pin"))
+	without, err2 := b.streams[path].proved(t.Context(), wire.Join{Pin: "pin"})
+	if !with || without || err1 != nil || err2 != nil {
+		t.Errorf("a follower takes members with a key: %v, without: %v (%v, %v)", with, without, err1, err2)
 	}
 	a.Close()
 	until(t, "the other leads", b.leads)

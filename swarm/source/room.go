@@ -233,8 +233,7 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, codeBadArgument, "the track's body is not that of the join")
 		return
 	}
-	if !m.s.proved(j) {
-		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed, and only who has its key takes part: give the codeUrl that its owner has for you")
+	if !m.admit(w, r, j) {
 		return
 	}
 	ctx, cut := context.WithCancel(r.Context())
@@ -269,6 +268,32 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 		if out.write(b) != nil {
 			return
 		}
+	}
+}
+
+// admit says whether a viewer proves that it has a key of the stream; if not, the request
+// is answered.
+func (m *room) admit(w http.ResponseWriter, r *http.Request, j wire.Join) bool {
+	ok, err := m.s.proved(r.Context(), j)
+	switch {
+	case err != nil:
+		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
+	case !ok:
+		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed, and only who has its key takes part: give the codeUrl that its owner has for you")
+	}
+	return ok && err == nil
+}
+
+// serveProve tells a mirror whether a viewer of its has a key of the stream. Anybody may ask
+// for who can show the proofs: they say so themselves when they join.
+func (m *room) serveProve(w http.ResponseWriter, r *http.Request) {
+	j, _, err := readJoin(w, r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, codeBadArgument, err.Error())
+		return
+	}
+	if m.admit(w, r, j) {
+		w.WriteHeader(http.StatusNoContent)
 	}
 }
 

@@ -154,18 +154,24 @@ func (s *stream) forgetKeys(newest chunk.StreamKey) {
 }
 
 // proved says whether a viewer that wants to be a member has a key of the stream, if that
-// is sealed. A mirror, which has none itself, takes everybody's word.
-func (s *stream) proved(j wire.Join) bool {
+// is sealed. The error says that it cannot be known now.
+func (s *stream) proved(ctx context.Context, j wire.Join) (bool, error) {
+	if s.mirror != nil && s.group == nil {
+		if !s.identity().sealed {
+			return true, nil
+		}
+		return s.mirror.proved(ctx, j)
+	}
 	s.pmu.Lock()
 	defer s.pmu.Unlock()
 	if s.keys.code == "" {
-		return true
+		return true, nil
 	}
 	proofs := j.Proofs[:min(len(j.Proofs), keys.MaxProofs)]
 	for _, k := range s.keys.known {
 		if keys.Proves(proofs, k, s.p.Swarm(), j.Pin) {
-			return true
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }

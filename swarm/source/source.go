@@ -251,10 +251,12 @@ func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		st.room.serveJoin(w, r, bearer.FromOwner(r, s.cfg.Token))
 	case what == "track":
 		st.room.serveTrack(w, r)
+	case what == "prove":
+		st.room.serveProve(w, r)
 	case what == "tell":
 		st.room.serveTell(w, r)
 	default:
-		refuse(w, http.StatusNotFound, codeBadArgument, "_swarm is none of join, track and tell")
+		refuse(w, http.StatusNotFound, codeBadArgument, "_swarm is none of join, track, tell and prove")
 	}
 }
 
