@@ -193,7 +193,7 @@ func (n *Node) silent(st *stripe) bool {
 	if st.parent == wire.Source {
 		patience *= 3 // its way may be slow; that it is gone is told
 	}
-	return n.now-max(st.arrived, st.movedAt) > patience+4*st.dev && n.window.high > st.high+2*chunk.Stripes
+	return n.now-max(st.arrived, st.movedAt) > patience+4*st.dev && n.window.high > max(st.pushed, st.since)+2*chunk.Stripes
 }
 
 // followPath knows from the parent's map where the stripe comes from; a stripe that

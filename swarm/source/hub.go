@@ -4,6 +4,7 @@ package source
 
 import (
 	"sync"
+	"time"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
 	"github.com/xp2p/xp2p/swarm/wire"
@@ -25,6 +26,7 @@ type hub struct {
 	window *chunk.Window
 	epochs []*chunk.Epoch // the oldest first
 	fresh  chan struct{}  // closed when there is something new
+	last   time.Time      // when a chunk came
 }
 
 func newHub() *hub {
@@ -50,6 +52,16 @@ func (h *hub) beginAgain(e *chunk.Epoch) {
 	}
 }
 
+// number is that of the newest epoch; 0: there is none.
+func (h *hub) number() uint32 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.epochs) == 0 {
+		return 0
+	}
+	return h.epochs[len(h.epochs)-1].Number
+}
+
 // end is behind the newest chunk; 0: there is none.
 func (h *hub) end() uint64 {
 	h.mu.Lock()
@@ -62,7 +74,15 @@ func (h *hub) put(c *chunk.Chunk) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.window.Put(c)
+	h.last = time.Now()
 	h.wake()
+}
+
+// fed is when a chunk came last.
+func (h *hub) fed() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last
 }
 
 // wake wakes all readers. Called with mu held.
@@ -210,7 +230,10 @@ func (h *hub) take(dst []byte, c *cursor) (_ []byte, chunks int, fresh <-chan st
 		if s < 0 || c.next[s] >= high {
 			break
 		}
-		c.next[s] = max(c.next[s], align(low, s))
+		if first := align(low, s); c.next[s] < first { // what it would have next is gone
+			c.next[s] = first
+			continue
+		}
 		if k := h.window.Get(c.next[s]); k != nil {
 			send(k)
 		}

@@ -42,6 +42,7 @@ type room struct {
 	tracker *tracker.Tracker
 	viewers map[string]*viewer      // by token
 	mirrors map[*viewer]*mirrored   // of the viewers those that are other sources
+	fellows []*mirrored             // sources that lead the stream by turns with this one
 	byID    map[wire.PeerID]*viewer // those with a track
 
 	p2p      uint64 // bytes that viewers had from each other
@@ -162,8 +163,9 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	out := newOutput(w)
+	told := m.others(id)
 	buf := wire.AppendJSON(nil, wire.TypeWelcome, wire.Welcome{Stream: m.s.name, Key: id.key, Token: v.token, STUN: slices.Concat(m.cfg.STUN, id.stun),
-		NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != "" || id.sealed, Sources: m.others(id)})
+		NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != "" || id.sealed, Sources: told})
 	alive := time.NewTicker(beat)
 	defer alive.Stop()
 	for {
@@ -182,7 +184,12 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 		case <-fresh:
 		case <-v.fresh:
 		case <-alive.C:
-			buf = wire.AppendList(buf, wire.TypeMissing, nil)
+			if now := m.others(m.s.identity()); !slices.Equal(now, told) {
+				told = now
+				buf = wire.AppendJSON(buf, wire.TypeSources, now)
+			} else {
+				buf = wire.AppendList(buf, wire.TypeMissing, nil)
+			}
 		case <-r.Context().Done():
 			return
 		}
@@ -226,8 +233,7 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, codeBadArgument, "the track's body is not that of the join")
 		return
 	}
-	if !m.s.proved(j) {
-		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed, and only who has its key takes part: give the codeUrl that its owner has for you")
+	if !m.admit(w, r, j) {
 		return
 	}
 	ctx, cut := context.WithCancel(r.Context())
@@ -262,6 +268,32 @@ func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
 		if out.write(b) != nil {
 			return
 		}
+	}
+}
+
+// admit says whether a viewer proves that it has a key of the stream; if not, the request
+// is answered.
+func (m *room) admit(w http.ResponseWriter, r *http.Request, j wire.Join) bool {
+	ok, err := m.s.proved(r.Context(), j)
+	switch {
+	case err != nil:
+		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
+	case !ok:
+		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed, and only who has its key takes part: give the codeUrl that its owner has for you")
+	}
+	return ok && err == nil
+}
+
+// serveProve tells a mirror whether a viewer of its has a key of the stream. Anybody may ask
+// for who can show the proofs: they say so themselves when they join.
+func (m *room) serveProve(w http.ResponseWriter, r *http.Request) {
+	j, _, err := readJoin(w, r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, codeBadArgument, err.Error())
+		return
+	}
+	if m.admit(w, r, j) {
+		w.WriteHeader(http.StatusNoContent)
 	}
 }
 
