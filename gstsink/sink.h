@@ -14,10 +14,12 @@ enum {
   XP2P_SINK_PROP_APP,
   XP2P_SINK_PROP_XP2P_INFO,
   XP2P_SINK_PROP_TIMEOUT,
+  XP2P_SINK_PROP_START_TIMEOUT,
   XP2P_SINK_PROP_STATS,
 };
 
-#define XP2P_SINK_DEFAULT_TIMEOUT 10000 /* ms */
+#define XP2P_SINK_DEFAULT_TIMEOUT 10000       /* ms */
+#define XP2P_SINK_DEFAULT_START_TIMEOUT 10000 /* ms */
 
 /* Codecs by the numbers of demux.Codec. */
 enum {
