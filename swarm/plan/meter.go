@@ -54,6 +54,9 @@ func (m *meter) capacity(stream float64) float64 {
 	return c
 }
 
+// room says whether so many bytes more in this second are within the limit.
+func (m *meter) room(n int) bool { return m.limit == 0 || m.carried+m.backlog+float64(n) <= m.limit }
+
 // cost is how long what is sent now waits.
 func (m *meter) cost() time.Duration {
 	if m.rate < 1000 {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -59,6 +58,9 @@ type viewer struct {
 	cut    func()      // ends the track
 	p2p    uint64      // as it reported last
 	bad    uint64      // likewise, how many it dropped
+
+	base uint64 // bytes of the stream that were gone when it joined
+	talk talk
 
 	reported   bool
 	lag        time.Duration
@@ -118,6 +120,7 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 		return
 	}
 	v := &viewer{token: rand.Text(), id: member.ID, member: member, cursor: cursor{fresh: make(chan struct{}, 1)}}
+	_, v.base = m.s.hub.bytes()
 	if j.Mirror != "" {
 		if err := checkMirror(j, owner); err != nil {
 			refuse(w, http.StatusForbidden, codeBadArgument, err.Error())
@@ -218,128 +221,6 @@ func (m *room) find(w http.ResponseWriter, r *http.Request) *viewer {
 	return v
 }
 
-// serveTrack is the way of what the tracker says to a viewer.
-func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
-	v := m.find(w, r)
-	if v == nil {
-		return
-	}
-	if m.cfg.NoTracker || v.id == wire.Source {
-		refuse(w, http.StatusNotFound, codeBadArgument, "there is no tracker here, or the viewer has no key")
-		return
-	}
-	j, member, err := readJoin(w, r)
-	if err != nil || member.ID != v.id {
-		refuse(w, http.StatusBadRequest, codeBadArgument, "the track's body is not that of the join")
-		return
-	}
-	if !m.admit(w, r, j) {
-		return
-	}
-	ctx, cut := context.WithCancel(r.Context())
-	defer cut()
-	m.mu.Lock()
-	if old := m.byID[v.id]; old != nil {
-		old.cut() // it came back before we saw it go
-	}
-	v.out, v.cut = make(chan []byte, maxOut), cut
-	m.byID[v.id] = v
-	err = m.tracker.Join(member, addressOf(r))
-	m.pass()
-	m.mu.Unlock()
-	defer m.untrack(v)
-	if err != nil {
-		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
-		return
-	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	out := newOutput(w)
-	alive := time.NewTicker(beat)
-	defer alive.Stop()
-	for {
-		var b []byte
-		select {
-		case b = <-v.out:
-		case <-alive.C:
-			b = wire.AppendList(nil, wire.TypeMissing, nil)
-		case <-ctx.Done():
-			return
-		}
-		if out.write(b) != nil {
-			return
-		}
-	}
-}
-
-// admit says whether a viewer proves that it has a key of the stream; if not, the request
-// is answered.
-func (m *room) admit(w http.ResponseWriter, r *http.Request, j wire.Join) bool {
-	ok, err := m.s.proved(r.Context(), j)
-	switch {
-	case err != nil:
-		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
-	case !ok:
-		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed, and only who has its key takes part: give the codeUrl that its owner has for you")
-	}
-	return ok && err == nil
-}
-
-// serveProve tells a mirror whether a viewer of its has a key of the stream. Anybody may ask
-// for who can show the proofs: they say so themselves when they join.
-func (m *room) serveProve(w http.ResponseWriter, r *http.Request) {
-	j, _, err := readJoin(w, r)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, codeBadArgument, err.Error())
-		return
-	}
-	if m.admit(w, r, j) {
-		w.WriteHeader(http.StatusNoContent)
-	}
-}
-
-// addressOf is where a request comes from.
-func addressOf(r *http.Request) netip.Addr {
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Addr().Unmap()
-}
-
-func (m *room) untrack(v *viewer) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.byID[v.id] == v {
-		delete(m.byID, v.id)
-		m.tracker.Leave(v.id)
-		m.pass()
-	}
-}
-
-// pass gives the tracker's messages to whom they are for. Called with mu held.
-func (m *room) pass() {
-	for _, msg := range m.tracker.Take() {
-		v := m.byID[msg.To]
-		if v == nil {
-			continue
-		}
-		if msg.Policy != nil {
-			v.say(wire.AppendJSON(nil, wire.TypePolicy, msg.Policy))
-		} else {
-			v.say(wire.AppendJSON(nil, wire.TypeMembers, msg.Members))
-		}
-	}
-}
-
-// say puts a frame onto the viewer's track. Called with mu held.
-func (v *viewer) say(frame []byte) {
-	select {
-	case v.out <- frame:
-	default:
-		v.cut() // it does not read
-	}
-}
-
 // serveTell takes what a viewer says.
 func (m *room) serveTell(w http.ResponseWriter, r *http.Request) {
 	v := m.find(w, r)
@@ -395,35 +276,38 @@ func (m *room) hear(v *viewer, t wire.Type, body []byte) error {
 	}
 	switch t {
 	case wire.TypeSignal:
-		var s wire.Signal
-		if err := wire.ParseJSON(body, &s); err != nil {
-			return err
+		if !v.talk.signal(time.Now()) {
+			return nil // whom it floods would be cut off
 		}
-		to := m.byID[s.Peer]
-		if to == nil || !m.tracker.Has(v.id) || len(body) > wire.MaxSignal {
-			return nil // it has gone meanwhile; the sender's link times out
-		}
-		s.Peer, s.Pin = v.id, v.member.Pin
-		to.say(wire.AppendJSON(nil, wire.TypeSignal, s))
+		return m.signal(v, body)
 	case wire.TypeReport:
 		var rep wire.Report
 		if err := wire.ParseJSON(body, &rep); err != nil {
 			return err
 		}
-		if rep.P2PBytes > v.p2p {
-			m.p2p += rep.P2PBytes - v.p2p
-			v.p2p = rep.P2PBytes
-		}
-		if n := uint64(len(rep.Bad)); n > v.bad {
-			m.polluted += n - v.bad
-			v.bad = n
-		}
-		v.reported, v.lag, v.continuity = true, time.Duration(rep.LagMS)*time.Millisecond, rep.Continuity
+		m.note(v, &rep)
 		m.tracker.Report(v.id, &rep)
 		m.pass()
 	case wire.TypeAsk:
-		m.tracker.Ask(v.id)
-		m.pass()
+		if v.talk.ask(time.Now()) {
+			m.tracker.Ask(v.id)
+			m.pass()
+		}
 	}
+	return nil
+}
+
+// signal passes one on. Called with mu held.
+func (m *room) signal(v *viewer, body []byte) error {
+	var s wire.Signal
+	if err := wire.ParseJSON(body, &s); err != nil {
+		return err
+	}
+	to := m.byID[s.Peer]
+	if to == nil || !m.tracker.Has(v.id) || len(body) > wire.MaxSignal {
+		return nil // it has gone meanwhile; the sender's link times out
+	}
+	s.Peer, s.Pin = v.id, v.member.Pin
+	to.say(wire.AppendJSON(nil, wire.TypeSignal, s))
 	return nil
 }
