@@ -178,6 +178,20 @@ async function steps(page, context, shot) {
     await page.evaluate(([name, t]) => (location.hash = `#/camera/${name}?t=${t}`), [want.mute, (to - 2000) / 1000]);
     await page.waitForFunction((name) => document.querySelector(".camera h1")?.textContent === name, want.mute);
     await moves(page, ".camera video", 25);
+    // It says why nothing is heard; the export of it has sound.
+    assert.ok(await page.isVisible("text=an export has it as AAC"));
+    assert.ok(await page.isDisabled("button:text-is('Sound')"));
+    assert.ok(await page.isChecked("label:has-text('Sound as AAC') input"));
+    await page.keyboard.press("i");
+    await moves(page, ".camera video", 50);
+    await page.keyboard.press("o");
+    await page.click(".export .primary");
+    const muted = page.locator(".exports a").first();
+    await muted.waitFor();
+    await shot("mute");
+    const [saved] = await Promise.all([page.waitForEvent("download"), muted.click()]);
+    measured.muted = path.join(want.download, `muted-${saved.suggestedFilename()}`);
+    await saved.saveAs(measured.muted);
     await page.evaluate((name) => (location.hash = `#/camera/${name}`), want.play);
     await page.waitForFunction((name) => document.querySelector(".camera h1")?.textContent === name, want.play);
   }
