@@ -20,6 +20,7 @@ type exportParams struct {
 	SHA256 bool    `json:"sha256"`
 	// Exact: the file begins to be seen at From, by an edit list.
 	Exact     bool `json:"exact"`
+	AAC       bool `json:"aac"` // G.711 becomes AAC
 	Overwrite bool `json:"overwrite"`
 	Sign      bool `json:"sign"` // writes a manifest beside it
 }
@@ -53,7 +54,7 @@ func (s *Server) recordExport(ctx context.Context, p exportParams) ([]exportedFi
 	if _, err := s.cfg.Cameras.Camera(p.Camera); err != nil {
 		return nil, err
 	}
-	r := recorder.ExportRequest{Camera: p.Camera, From: p.From.Time, To: p.To.Time, Path: p.File, Sum: p.SHA256, Exact: p.Exact, Overwrite: p.Overwrite}
+	r := recorder.ExportRequest{Camera: p.Camera, From: p.From.Time, To: p.To.Time, Path: p.File, Sum: p.SHA256, Exact: p.Exact, AAC: p.AAC, Overwrite: p.Overwrite}
 	if p.Sign {
 		var err error
 		if r.Sign, err = s.cfg.Cameras.SigningKey(); err != nil {

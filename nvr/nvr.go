@@ -37,6 +37,8 @@ type Options struct {
 	// configuration's account. It is called when the first of them is tried, and again
 	// until it succeeds.
 	Peers func(ctx context.Context) (Peers, error)
+	// AAC turns G.711 into AAC for exports that ask for it; nil: they are refused.
+	AAC recorder.AACEncoder
 	// Timing replaces waits in tests.
 	Timing Timing
 }
@@ -81,7 +83,7 @@ func Open(cfg Config, o Options) (*NVR, error) {
 	remote, store, err := cfg.openRemote()
 	if err == nil {
 		n.store = store
-		n.archive, err = recorder.Open(recorder.Config{Storages: cfg.storages(), Logger: o.Logger, Notify: n.notice, Remote: remote})
+		n.archive, err = recorder.Open(recorder.Config{Storages: cfg.storages(), Logger: o.Logger, Notify: n.notice, Remote: remote, AAC: o.AAC})
 	}
 	if err != nil {
 		cancel()

@@ -60,13 +60,7 @@ func (s *Still) JPEG(ctx context.Context, mp4 []byte, width int) ([]byte, error)
 	select {
 	case <-p.Exited():
 	case <-said.begun:
-		// gst-launch-1.0 of GStreamer 1.22 sometimes does not end behind its first error.
-		select {
-		case <-p.Exited():
-		case <-time.After(stillGrace):
-			p.Kill()
-			<-p.Exited()
-		}
+		endSoon(p)
 	case <-ctx.Done():
 		p.Kill()
 		<-p.Exited()
@@ -83,6 +77,17 @@ func (s *Still) JPEG(ctx context.Context, mp4 []byte, width int) ([]byte, error)
 		return nil, fmt.Errorf("GStreamer (%v): %s", p.Err(), said.String())
 	}
 	return nil, fmt.Errorf("GStreamer gave no picture: %s", said.String())
+}
+
+// endSoon waits for a process that has reported an error, and ends one that does not end:
+// gst-launch-1.0 of GStreamer 1.22 sometimes goes on behind its first error.
+func endSoon(p *launch.Process) {
+	select {
+	case <-p.Exited():
+	case <-time.After(stillGrace):
+		p.Kill()
+		<-p.Exited()
+	}
 }
 
 // stillGrace is how long a process that has reported an error may take to end.

@@ -200,7 +200,7 @@ func (c *CameraRecorder) covered(seg *segment, from, to time.Time) {
 	c.ledger.cover(from, to)
 	row := seg.row(seg.synced, stateOpen)
 	row.gops = append([]GOP(nil), row.gops...)
-	info := row.segment(c.storage, c.name)
+	info := row.segment(c.storage, c.storage.path(row.path), c.name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastErr = nil

@@ -310,7 +310,7 @@ func (s *storage) settle(seg *segment) {
 	s.owed = append(s.owed, seg)
 	s.payRows()
 	row := seg.row(seg.synced, stateDone)
-	info := row.segment(s, seg.camera.name)
+	info := row.segment(s, s.path(row.path), seg.camera.name)
 	s.notify(Notice{Kind: NoticeSegment, Camera: seg.camera.name, Segment: &info})
 	s.copier.more()
 }

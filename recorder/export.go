@@ -30,6 +30,9 @@ type ExportRequest struct {
 	// Sign asks for a manifest beside the file, Path + ManifestSuffix, signed with this
 	// key, which implies Sum; nil: none. See VerifyManifest.
 	Sign ed25519.PrivateKey
+	// AAC turns G.711 into AAC (see Config.AAC): hardly any player of MP4 knows it. Other
+	// sound is copied as it is.
+	AAC bool
 	// Progress is told how many bytes of the files are written, of how many; nil: nobody.
 	Progress func(done, total int64)
 }
@@ -86,13 +89,14 @@ func (a *Archive) Export(ctx context.Context, r ExportRequest) ([]ExportedFile, 
 		return nil, ErrNothing
 	}
 	defer a.pin(segments)()
-	p := &planner{ExportRequest: r}
+	p := &planner{ExportRequest: r, encoder: a.cfg.AAC}
+	defer p.dropSound()
 	for i := range segments {
 		if err := p.segment(ctx, &segments[i]); err != nil {
 			return nil, fmt.Errorf("export %s: %w", segments[i].Path, err)
 		}
 	}
-	if err := p.finish(); err != nil {
+	if err := p.finish(ctx); err != nil {
 		return nil, err
 	}
 	if len(p.files) == 0 {

@@ -18,7 +18,8 @@ import (
 // file. It holds the tables of all samples, about 4 bytes for each, and no samples.
 type planner struct {
 	ExportRequest
-	files []*plannedFile
+	encoder AACEncoder // nil: there is none
+	files   []*plannedFile
 
 	out     *plannedFile  // nil: none is begun
 	delay   time.Duration // composition offset of the segment's first key picture
@@ -45,12 +46,13 @@ type plannedFile struct {
 	from, to time.Duration
 	lastAt   time.Duration // where the last stretch ends, on the clock of decoding times
 	snapped  bool          // from is that of a picture that was to be seen at From
+	sound    *recoded      // sound that becomes AAC; nil: none does
 	shown    time.Time     // when what is at from was captured
 }
 
 // piece is a stretch of a source file that is copied.
 type piece struct {
-	seg   *Segment
+	seg   *Segment // nil: of the AAC that was made for it
 	at, n int64
 }
 
@@ -98,7 +100,7 @@ func (x *planner) segment(ctx context.Context, seg *Segment) error {
 			continue
 		}
 		if !begun {
-			if err := x.enter(init.Tracks); err != nil {
+			if err := x.enter(ctx, init.Tracks); err != nil {
 				return err
 			}
 			x.align(p, shifts)
@@ -208,12 +210,12 @@ func (x *planner) trim(p *fmp4.ReadPart, tracks []fmp4.Track, start time.Time) b
 func (x *planner) continues(start, wall time.Time) bool { return wall.After(start) }
 
 // enter makes sure that the file that is begun has these tracks.
-func (x *planner) enter(tracks []fmp4.Track) error {
+func (x *planner) enter(ctx context.Context, tracks []fmp4.Track) error {
 	same := func(a, b fmp4.Track) bool { return a.ID == b.ID && sameTrack(&a, &b) }
 	if x.out != nil && slices.EqualFunc(x.out.tracks, tracks, same) && x.out.movie.Samples() < maxExportSamples {
 		return nil
 	}
-	if err := x.finish(); err != nil {
+	if err := x.finish(ctx); err != nil {
 		return err
 	}
 	path := x.Path
@@ -221,7 +223,7 @@ func (x *planner) enter(tracks []fmp4.Track) error {
 		ext := filepath.Ext(path)
 		path = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), n+1, ext)
 	}
-	x.out = &plannedFile{ExportedFile: ExportedFile{Path: path}, tracks: tracks, movie: fmp4.NewMovie(tracks), ends: make([]int64, len(tracks))}
+	x.out = &plannedFile{ExportedFile: ExportedFile{Path: path}, tracks: tracks, movie: fmp4.NewMovie(tracks), ends: make([]int64, len(tracks)), sound: x.newRecoded(tracks)}
 	return nil
 }
 
@@ -245,7 +247,7 @@ func (x *planner) align(p *fmp4.ReadPart, shifts []int64) {
 	first := &p.Runs[0]
 	wall := p.Wall.Add(lead - duration(int64(first.Base), timescale(o.tracks, first.Track)))
 	shift := o.end - earliest
-	if o.bytes > 0 && wall.Sub(x.lastEnd).Abs() <= audioTolerance {
+	if len(o.Stretches) > 0 && wall.Sub(x.lastEnd).Abs() <= audioTolerance {
 		shift = o.lastAt - lead
 	}
 	for i := range o.tracks {
@@ -274,11 +276,15 @@ func (x *planner) take(seg *Segment, p *fmp4.ReadPart, shifts []int64) {
 		if x.Exact && k.Video {
 			x.snap(k, base, wall)
 		}
-		o.movie.Add(t, base, k.Samples, o.bytes)
-		length := o.movie.End(t) - base
-		o.ends[t] = base + length
+		if o.sound != nil && o.sound.track == t {
+			o.ends[t] = o.sound.add(o, seg, k, base, x.places[i])
+		} else {
+			o.movie.Add(t, base, k.Samples, o.bytes)
+			o.ends[t] = o.movie.End(t)
+			o.copy(seg, x.places[i], int64(k.Bytes))
+		}
+		length := o.ends[t] - base
 		o.end = max(o.end, duration(o.ends[t], scale))
-		o.copy(seg, x.places[i], int64(k.Bytes))
 		if !noted { // the first run tells of the part's time
 			x.note(duration(base, scale), duration(length, scale), wall)
 			noted = true
@@ -310,7 +316,7 @@ func (o *plannedFile) copy(seg *Segment, at, n int64) {
 	if l := len(o.pieces) - 1; l >= 0 && o.pieces[l].seg == seg && o.pieces[l].at+o.pieces[l].n == at {
 		o.pieces[l].n += n
 	} else {
-		o.pieces = append(o.pieces, piece{seg, at, n})
+		o.pieces = append(o.pieces, piece{seg: seg, at: at, n: n})
 	}
 	o.bytes += n
 }
@@ -327,17 +333,18 @@ func (x *planner) note(at, length time.Duration, wall time.Time) {
 }
 
 // finish decides what is shown of the file that was begun, and makes its header.
-func (x *planner) finish() (err error) {
+func (x *planner) finish(ctx context.Context) (err error) {
 	o := x.out
 	x.out = nil
-	if o == nil || o.bytes == 0 {
+	if o == nil || len(o.Stretches) == 0 {
 		return nil
 	}
+	x.files = append(x.files, o)
 	if !o.snapped { // all there is of it
 		o.from = o.delay
 		if !x.Exact {
 			for i := range o.tracks {
-				if ticks, ok := o.movie.Begin(i); ok && !o.tracks[i].Video() {
+				if ticks, ok := o.begin(i); ok && !o.tracks[i].Video() {
 					o.from = min(o.from, duration(ticks, o.tracks[i].Timescale()))
 				}
 			}
@@ -361,10 +368,14 @@ func (x *planner) finish() (err error) {
 			s.At, s.Start = 0, o.shown.Round(time.Millisecond)
 		}
 	}
+	if o.sound != nil {
+		if err := o.sound.encode(ctx, o, x.encoder); err != nil {
+			return fmt.Errorf("export to %s: %w", o.Path, err)
+		}
+	}
 	o.head, err = o.movie.AppendHeader(nil, &fmp4.MovieHeader{From: o.from, To: o.to, Created: o.shown, Bytes: o.bytes})
 	o.movie = nil
 	o.Bytes = int64(len(o.head)) + o.bytes
-	x.files = append(x.files, o)
 	return err
 }
 

@@ -50,10 +50,18 @@ func (x *planner) fingerprint() string {
 		fmt.Fprintf(h, "%q %d\n", o.Path, len(o.head))
 		h.Write(o.head)
 		for _, p := range o.pieces {
-			fmt.Fprintf(h, "%q %d %d\n", p.seg.Path, p.at, p.n)
+			fmt.Fprintf(h, "%q %d %d\n", p.name(), p.at, p.n)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// name is where a piece comes from.
+func (p *piece) name() string {
+	if p.seg == nil {
+		return "sound as AAC"
+	}
+	return p.seg.Path
 }
 
 // write writes the planned files, from where a journal of the same plan left off.
@@ -172,8 +180,8 @@ func (w *exportWriter) file(ctx context.Context, o *plannedFile) (err error) {
 			return context.Cause(ctx)
 		}
 		p := &o.pieces[i]
-		if err := w.copy(ctx, p); err != nil {
-			return fmt.Errorf("%s: %w", p.seg.Path, err)
+		if err := w.copy(ctx, o, p); err != nil {
+			return fmt.Errorf("%s: %w", p.name(), err)
 		}
 		w.journal.Piece, w.journal.Bytes = i+1, w.journal.Bytes+p.n
 		if unsaved += p.n; unsaved >= exportSync {
@@ -221,18 +229,12 @@ func (w *exportWriter) put(b []byte) error {
 }
 
 // copy copies a piece: by the kernel where nobody needs to see the bytes.
-func (w *exportWriter) copy(ctx context.Context, p *piece) error {
-	if w.source == nil || w.from != p.seg {
-		f, err := p.seg.OpenFile(ctx)
-		if err != nil {
-			return err
-		}
-		if w.source != nil {
-			w.source.Close()
-		}
-		w.source, w.from = f, p.seg
+func (w *exportWriter) copy(ctx context.Context, o *plannedFile, p *piece) error {
+	source, err := w.open(ctx, o, p)
+	if err != nil {
+		return err
 	}
-	if local, ok := w.source.(osReadFile); ok && w.sum == nil {
+	if local, ok := source.(osReadFile); ok && w.sum == nil {
 		if _, err := local.Seek(p.at, io.SeekStart); err != nil {
 			return err
 		}
@@ -247,10 +249,29 @@ func (w *exportWriter) copy(ctx context.Context, p *piece) error {
 		w.buf = make([]byte, p.n)
 	}
 	b := w.buf[:p.n]
-	if _, err := w.source.ReadAt(b, p.at); err != nil {
+	if _, err := source.ReadAt(b, p.at); err != nil {
 		return err
 	}
 	return w.put(b)
+}
+
+// open gives the file that a piece is of. The last segment stays open: its pieces alternate
+// with those of AAC.
+func (w *exportWriter) open(ctx context.Context, o *plannedFile, p *piece) (ReadFile, error) {
+	if p.seg == nil {
+		return osReadFile{o.sound.spool}, nil
+	}
+	if w.source == nil || w.from != p.seg {
+		f, err := p.seg.OpenFile(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if w.source != nil {
+			w.source.Close()
+		}
+		w.source, w.from = f, p.seg
+	}
+	return w.source, nil
 }
 
 // save makes what is written durable and notes it.

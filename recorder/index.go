@@ -153,9 +153,21 @@ type segmentRow struct {
 	packed          []byte // gops as they are in the row, where that was read
 }
 
+// nextRow numbers a camera's rows of a table by themselves, from camera<<32 on. SQLite
+// stores rows by their number: so those of a camera lie together, in the order in which
+// they came, and reading a day of one does not touch a page of the file for each row.
+func nextRow(table string) string {
+	return "(SELECT coalesce(max(id),?1<<32)+1 FROM " + table + " WHERE id>?1<<32 AND id<(?1+1)<<32)"
+}
+
+var (
+	newSegment = "INSERT INTO segment(id,camera,run,path,start,end,duration,bytes,state,tracks,gops) VALUES(" +
+		nextRow("segment") + ",?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) RETURNING id"
+	newGap = "INSERT INTO gap(id,camera,start,end,cause) VALUES(" + nextRow("gap") + ",?1,?2,?3,?4) RETURNING id"
+)
+
 func insertSegment(q querier, s *segmentRow) (id int64, err error) {
-	err = q.QueryRow(`INSERT INTO segment(camera,run,path,start,end,duration,bytes,state,tracks,gops)
-		VALUES(?,?,?,?,?,?,?,?,?,?) RETURNING id`, s.camera, s.run, s.path, s.start.UnixMilli(), s.end.UnixMilli(),
+	err = q.QueryRow(newSegment, s.camera, s.run, s.path, s.start.UnixMilli(), s.end.UnixMilli(),
 		ticks(s.duration), s.bytes, s.state, s.tracks, encodeGOPs(s.gops, s.start)).Scan(&id)
 	return id, err
 }
@@ -182,8 +194,7 @@ func saveGap(q querier, camera int64, g *Gap) (err error) {
 	case g.void:
 		_, err = q.Exec("DELETE FROM gap WHERE id=?", g.id)
 	case g.id == 0:
-		err = q.QueryRow("INSERT INTO gap(camera,start,end,cause) VALUES(?,?,?,?) RETURNING id",
-			camera, g.From.UnixMilli(), end, string(g.Cause)).Scan(&g.id)
+		err = q.QueryRow(newGap, camera, g.From.UnixMilli(), end, string(g.Cause)).Scan(&g.id)
 	default:
 		_, err = q.Exec("UPDATE gap SET start=?, end=?, cause=? WHERE id=?", g.From.UnixMilli(), end, string(g.Cause), g.id)
 	}
@@ -224,13 +235,34 @@ func (x *index) firstBehind(camera int64, at time.Time) (time.Time, error) {
 	return time.UnixMilli(ms.Int64), err
 }
 
-func scanSegment(rows *sql.Rows) (segmentRow, error) {
-	var s segmentRow
-	var start, end, duration int64
-	if err := rows.Scan(&s.run, &s.path, &start, &end, &duration, &s.bytes, &s.state, &s.tracks, &s.packed); err != nil {
-		return s, err
+// segmentScan takes rows of segmentsOf. database/sql stores into *any as it is and into
+// *int64 by reflection, which costs as much as the row does.
+type segmentScan struct {
+	number [6]any
+	row    segmentRow
+	dest   []any
+}
+
+func newSegmentScan() *segmentScan {
+	c := &segmentScan{}
+	c.dest = []any{&c.number[0], &c.row.path, &c.number[1], &c.number[2], &c.number[3], &c.number[4], &c.number[5], &c.row.tracks, &c.row.packed}
+	return c
+}
+
+func (c *segmentScan) scan(rows *sql.Rows) (*segmentRow, error) {
+	c.row.packed = nil
+	if err := rows.Scan(c.dest...); err != nil {
+		return nil, err
 	}
-	s.start, s.end, s.duration = time.UnixMilli(start), time.UnixMilli(end), fromTicks(duration)
+	var n [len(c.number)]int64
+	for i, v := range c.number {
+		var ok bool
+		if n[i], ok = v.(int64); !ok {
+			return nil, fmt.Errorf("row of %s: %v is no number", c.row.path, v)
+		}
+	}
+	s := &c.row
+	s.run, s.start, s.end, s.duration, s.bytes, s.state = n[0], time.UnixMilli(n[1]), time.UnixMilli(n[2]), fromTicks(n[3]), n[4], int(n[5])
 	return s, nil
 }
 
@@ -284,8 +316,8 @@ func (x *index) each(ctx context.Context, camera string, f func(id int64, name s
 
 // segments calls f for the first n segments (noLimit: for all) of each camera meant (""
 // means all) that overlap [from, to) (zero: unbounded), camera by camera in the order of
-// their start.
-func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s segmentRow) error) error {
+// their start. The row is f's during the call.
+func (x *index) segments(ctx context.Context, camera string, from, to time.Time, n int, f func(camera string, s *segmentRow) error) error {
 	lo, hi := bounds(from, to)
 	return x.each(ctx, camera, func(id int64, name string) error {
 		rows, err := x.segmentList.QueryContext(ctx, lo, hi, id, n)
@@ -293,8 +325,9 @@ func (x *index) segments(ctx context.Context, camera string, from, to time.Time,
 			return err
 		}
 		defer rows.Close()
+		c := newSegmentScan()
 		for rows.Next() {
-			s, err := scanSegment(rows)
+			s, err := c.scan(rows)
 			if err != nil {
 				return err
 			}
@@ -315,16 +348,23 @@ func (x *index) gaps(ctx context.Context, camera string, from, to time.Time, f f
 			return err
 		}
 		defer rows.Close()
+		var row, start, end any // see segmentScan
+		var cause string
+		dest := []any{&row, &start, &end, &cause}
 		for rows.Next() {
-			g := Gap{Camera: name}
-			var start int64
-			var end sql.NullInt64
-			if err := rows.Scan(&g.id, &start, &end, &g.Cause); err != nil {
+			if err := rows.Scan(dest...); err != nil {
 				return err
 			}
-			g.From = time.UnixMilli(start)
-			if end.Valid {
-				g.To = time.UnixMilli(end.Int64)
+			g := Gap{Camera: name, Cause: Cause(cause)}
+			var isRow, isStart bool
+			var from int64
+			g.id, isRow = row.(int64)
+			if from, isStart = start.(int64); !isRow || !isStart {
+				return fmt.Errorf("gap %v of %s: %v is no time", row, name, start)
+			}
+			g.From = time.UnixMilli(from)
+			if to, closed := end.(int64); closed {
+				g.To = time.UnixMilli(to)
 			}
 			f(g)
 		}

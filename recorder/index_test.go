@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,8 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"locked bytes":   {lockedBytesQuery, []any{1}},
 		"rows of a day":  {rowsOfQuery, []any{"cam/2026-11-24/", "cam/2026-11-240"}},
 		"end of a run":   {"SELECT max(end) FROM segment WHERE run=1", nil},
+		"new segment":    {newSegment, []any{1, 1, "p", 0, 1, 1, 1, 1, "", []byte{}}},
+		"new gap":        {newGap, []any{1, 0, 1, "link"}},
 	} {
 		rows, err := x.r.Query("EXPLAIN QUERY PLAN "+q.query, q.args...)
 		if err != nil {
@@ -81,5 +84,45 @@ func TestQueriesUseIndexes(t *testing.T) {
 		if t.Failed() {
 			t.Logf("%s:\n%s", name, plan)
 		}
+	}
+}
+
+// Rows of a camera lie together, whatever the others write in between, and behind those
+// that an older version numbered.
+func TestRowsOfACameraLieTogether(t *testing.T) {
+	x := openArchive(t, Config{Storages: []StorageConfig{{Dir: t.TempDir()}}}).storages[0].index
+	at := time.UnixMilli(1764216000_000)
+	var segments, gaps [3][]int64
+	must(t, x.tx(func(q querier) error {
+		for i := range 9 {
+			camera := int64(i%3) + 1
+			if i < 3 {
+				_, err := q.Exec("INSERT INTO camera(id,name) VALUES(?1,'cam'||?1); INSERT INTO run(id,camera,start) VALUES(?1,?1,0); INSERT INTO gap(id,camera,start,end,cause) VALUES(?1,?1,0,1,'link')", camera)
+				must(t, err)
+			}
+			start := at.Add(time.Duration(i) * time.Minute)
+			id, err := insertSegment(q, &segmentRow{camera: camera, run: camera, path: segmentName("cam", start, ""), start: start, end: start.Add(time.Minute)})
+			must(t, err)
+			segments[i%3] = append(segments[i%3], id)
+			g := &Gap{From: start, To: start.Add(time.Second), Cause: CauseLink}
+			must(t, saveGap(q, camera, g))
+			gaps[i%3] = append(gaps[i%3], g.id)
+		}
+		return nil
+	}))
+	for c := range 3 {
+		first := int64(c+1)<<32 + 1
+		want := []int64{first, first + 1, first + 2}
+		if !slices.Equal(segments[c], want) || !slices.Equal(gaps[c], want) {
+			t.Errorf("camera %d: rows %d of segments, %d of gaps, want %d", c+1, segments[c], gaps[c], want)
+		}
+	}
+}
+
+func TestInOrderKeepsEquals(t *testing.T) {
+	at := func(p *[2]int64) time.Time { return time.Unix(p[0], 0) }
+	got := inOrder([][2]int64{{3, 0}, {1, 1}, {3, 2}, {2, 3}, {1, 4}}, at)
+	if want := [][2]int64{{1, 1}, {1, 4}, {2, 3}, {3, 0}, {3, 2}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -3,9 +3,12 @@
 package recorder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,8 +54,9 @@ func (s *Segment) KeyPictures() int {
 	return countGOPs(s.packed)
 }
 
-func (r *segmentRow) segment(s *storage, camera string) Segment {
-	return Segment{Camera: camera, Run: r.run, Path: s.path(r.path), Start: r.start, End: r.end, Duration: r.duration,
+// segment is the row's, whose file is at path.
+func (r *segmentRow) segment(s *storage, path, camera string) Segment {
+	return Segment{Camera: camera, Run: r.run, Path: path, Start: r.start, End: r.end, Duration: r.duration,
 		Bytes: r.bytes, Tracks: r.tracks, Open: r.state == stateOpen, gops: r.gops, packed: r.packed,
 		Remote: r.state == stateAway, storage: s, name: r.path}
 }
@@ -71,12 +75,16 @@ func (a *Archive) ListFirst(ctx context.Context, camera string, from, to time.Ti
 	live := a.liveSegments()
 	var list []Segment
 	for _, s := range a.storages {
-		err := s.index.segments(ctx, camera, from, to, n, func(name string, r segmentRow) error {
-			seg := r.segment(s, name)
+		dir := strings.TrimSuffix(s.path("x"), "x") // what all paths begin with
+		err := s.index.segments(ctx, camera, from, to, n, func(name string, r *segmentRow) error {
+			seg := r.segment(s, dir+filepath.FromSlash(r.path), name)
 			if l := live[seg.Path]; l != nil && seg.Open {
 				seg = *l
 			}
 			delete(live, seg.Path)
+			if list == nil {
+				list = make([]Segment, 0, listRoom(&seg, from, to, n))
+			}
 			list = append(list, seg)
 			return nil
 		})
@@ -91,7 +99,7 @@ func (a *Archive) ListFirst(ctx context.Context, camera string, from, to time.Ti
 			list = append(list, *l)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Segment) int { return a.Start.Compare(b.Start) })
+	list = inOrder(list, func(s *Segment) time.Time { return s.Start })
 	if n != noLimit && len(list) > n {
 		list = list[:n]
 	}
@@ -133,8 +141,43 @@ func (a *Archive) Gaps(ctx context.Context, camera string, from, to time.Time) (
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Gap) int { return a.From.Compare(b.From) })
-	return list, nil
+	return inOrder(list, func(g *Gap) time.Time { return g.From }), nil
+}
+
+// inOrder sorts by time; what has the same stays as it was. Elements are large, so places
+// are sorted and each element is moved once.
+func inOrder[E any](list []E, at func(*E) time.Time) []E {
+	type place struct {
+		at int64 // ns
+		i  int
+	}
+	places := make([]place, len(list))
+	sorted := true
+	for i := range list {
+		places[i] = place{at(&list[i]).UnixNano(), i}
+		sorted = sorted && (i == 0 || places[i-1].at <= places[i].at)
+	}
+	if sorted {
+		return list
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.i, b.i)) })
+	moved := make([]E, len(list))
+	for i, p := range places {
+		moved[i] = list[p.i]
+	}
+	return moved
+}
+
+// listRoom is about how many segments follow the first one in the interval, 1 to 4096.
+func listRoom(first *Segment, from, to time.Time, n int) int {
+	most := 4096
+	if n != noLimit {
+		most = min(most, n)
+	}
+	if length := first.End.Sub(first.Start); length > 0 && !from.IsZero() && !to.IsZero() {
+		return int(max(1, min(int64(most), int64(to.Sub(from)/length)+2)))
+	}
+	return max(1, min(most, 16))
 }
 
 // unsavedGaps are those that a storage's index has not, or not as they are.

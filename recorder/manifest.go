@@ -37,6 +37,7 @@ type Manifest struct {
 	From    time.Time      `json:"from"` // as was asked for
 	To      time.Time      `json:"to"`
 	Exact   bool           `json:"exact"`
+	AAC     bool           `json:"aac,omitempty"` // G.711 was turned into it
 	Created time.Time      `json:"created"`
 	Files   []ManifestFile `json:"files"`
 	// Gaps are what the ledger says of the time that is not in the files.
@@ -81,7 +82,7 @@ func (a *Archive) writeManifest(ctx context.Context, r *ExportRequest, files []E
 	if err != nil {
 		return err
 	}
-	m := Manifest{Version: 1, Camera: r.Camera, From: r.From.UTC(), To: r.To.UTC(), Exact: r.Exact, Created: a.cfg.Now().UTC().Truncate(time.Second), Gaps: gaps}
+	m := Manifest{Version: 1, Camera: r.Camera, From: r.From.UTC(), To: r.To.UTC(), Exact: r.Exact, AAC: r.AAC, Created: a.cfg.Now().UTC().Truncate(time.Second), Gaps: gaps}
 	for _, f := range files {
 		mf := ManifestFile{Name: filepath.Base(f.Path), Bytes: f.Bytes, SHA256: f.SHA256, Duration: f.Duration.Seconds()}
 		for _, s := range f.Stretches {

@@ -51,6 +51,9 @@ type Config struct {
 	// Remote is where complete segments are copied to; nil: nowhere.
 	Remote *RemoteConfig
 
+	// AAC turns sound into AAC for exports that ask for it; nil: they are refused.
+	AAC AACEncoder
+
 	// Notify is told what happens, in its order for each storage; nil: nobody. It is
 	// called while recording waits, so it must only pass on what it gets.
 	Notify func(Notice)

@@ -32,6 +32,8 @@ func (s *Server) postExport(w http.ResponseWriter, r *http.Request) {
 		To     instant `json:"to"`
 		// Exact begins at From and not at the key picture before it, by an edit list.
 		Exact bool `json:"exact"`
+		// AAC turns G.711 into AAC, which players know.
+		AAC bool `json:"aac"`
 	}
 	err := readJSON(r, &p)
 	if err == nil {
@@ -52,7 +54,7 @@ func (s *Server) postExport(w http.ResponseWriter, r *http.Request) {
 	for _, t := range totals {
 		bytes += t.Bytes
 	}
-	e, err := s.exports.start(recorder.ExportRequest{Camera: p.Camera, From: p.From.Time, To: p.To.Time, Exact: p.Exact}, bytes)
+	e, err := s.exports.start(recorder.ExportRequest{Camera: p.Camera, From: p.From.Time, To: p.To.Time, Exact: p.Exact, AAC: p.AAC}, bytes)
 	if err != nil {
 		w.Header().Set("Retry-After", "10")
 		refuse(w, http.StatusServiceUnavailable, err.Error())

@@ -43,6 +43,7 @@ type exportState struct {
 	From   time.Time    `json:"from"`
 	To     time.Time    `json:"to"`
 	Exact  bool         `json:"exact,omitempty"`
+	AAC    bool         `json:"aac,omitempty"`
 	State  string       `json:"state"`
 	Done   int64        `json:"done"`  // bytes of recordings that were read,
 	Total  int64        `json:"total"` // of so many
@@ -143,7 +144,7 @@ func (x *exports) start(r recorder.ExportRequest, bytes int64) (exportState, err
 		return exportState{}, errNoRoom
 	}
 	e := &export{gone: make(chan struct{})}
-	e.state = exportState{ID: rand.Text(), Camera: r.Camera, From: r.From, To: r.To, Exact: r.Exact, State: exportWaiting, Files: []exportFile{}}
+	e.state = exportState{ID: rand.Text(), Camera: r.Camera, From: r.From, To: r.To, Exact: r.Exact, AAC: r.AAC, State: exportWaiting, Files: []exportFile{}}
 	e.dir = filepath.Join(x.dir, e.state.ID)
 	ctx, cancel := context.WithCancel(x.ctx)
 	e.cancel = cancel
@@ -192,7 +193,7 @@ func (x *exports) run(ctx context.Context, e *export) ([]recorder.ExportedFile, 
 		return nil, err
 	}
 	return x.cameras.Export(ctx, recorder.ExportRequest{
-		Camera: s.Camera, From: s.From, To: s.To, Exact: s.Exact, Sum: true,
+		Camera: s.Camera, From: s.From, To: s.To, Exact: s.Exact, AAC: s.AAC, Sum: true,
 		Path: filepath.Join(e.dir, fmt.Sprintf("%s_%s.mp4", s.Camera, s.From.UTC().Format("2006-01-02_15-04-05"))),
 		Progress: func(done, total int64) {
 			x.mu.Lock()

@@ -24,10 +24,14 @@ type slowCameras struct {
 	stillCameras
 	gate  chan error // what an export ends with
 	ended atomic.Int64
+	aac   atomic.Int64 // exports that were to have it
 }
 
 func (c *slowCameras) Export(ctx context.Context, r recorder.ExportRequest) ([]recorder.ExportedFile, error) {
 	defer c.ended.Add(1)
+	if r.AAC {
+		c.aac.Add(1)
+	}
 	if err := os.WriteFile(r.Path, []byte("film"), 0o600); err != nil {
 		return nil, err
 	}
@@ -148,5 +152,22 @@ func TestExportNeedsRoom(t *testing.T) {
 	defer x.close()
 	if _, err := x.start(recorder.ExportRequest{Camera: "gate"}, 1<<60); !errors.Is(err, errNoRoom) {
 		t.Error(err)
+	}
+}
+
+// Sound as AAC is wanted by whoever asks for it, and by nobody else.
+func TestExportAAC(t *testing.T) {
+	s, c := slowSite(t)
+	for i, body := range []string{`{"camera":"gate","from":"2026-11-24T17:05:03Z","to":"2026-11-24T17:06:03Z"}`, `{"camera":"gate","from":"2026-11-24T17:05:03Z","to":"2026-11-24T17:06:03Z","aac":true}`} {
+		var e exportState
+		res := s.request("POST", "/api/v1/exports", strings.NewReader(body), nil)
+		if err := json.NewDecoder(res.Body).Decode(&e); err != nil || res.StatusCode != 202 || e.AAC != (i == 1) {
+			t.Fatalf("%s: %+v, %v", res.Status, e, err)
+		}
+		c.gate <- nil
+		s.awaitExport(e.ID, exportDone)
+		if n := c.aac.Load(); n != int64(i) {
+			t.Errorf("%d exports as AAC, want %d", n, i)
+		}
 	}
 }

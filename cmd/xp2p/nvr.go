@@ -17,6 +17,7 @@ import (
 	"github.com/xp2p/xp2p/control"
 	"github.com/xp2p/xp2p/nvr"
 	"github.com/xp2p/xp2p/nvr/hooks"
+	"github.com/xp2p/xp2p/pipelines"
 )
 
 func newNVRCommand() *cobra.Command {
@@ -82,7 +83,7 @@ func runNVR(ctx context.Context, cfg nvr.Config, file string, log *slog.Logger, 
 	if err != nil {
 		return badArgument(fmt.Errorf("%s: %w", file, err))
 	}
-	n, err = nvr.Open(cfg, nvr.Options{Logger: log})
+	n, err = nvr.Open(cfg, nvr.Options{Logger: log, AAC: pipelines.AAC{}})
 	if err != nil {
 		return err
 	}

@@ -94,6 +94,28 @@ func (m *Movie) Add(track int, base int64, samples []Sample, at int64) {
 	m.samples += len(samples)
 }
 
+// SetTrack says what a track (by its place) is, where that was not known when the movie
+// was begun. Its clock is the same.
+func (m *Movie) SetTrack(track int, t *Track) { m.tracks[track].Track = *t }
+
+// Room is space for bytes of samples that are added later, before those that lie at At.
+type Room struct{ At, Bytes int64 }
+
+// MakeRoom moves the places of all samples behind rooms, which are in their order.
+func (m *Movie) MakeRoom(rooms []Room) {
+	for i := range m.tracks {
+		var before int64
+		next := rooms
+		for c := range m.tracks[i].chunks {
+			at := &m.tracks[i].chunks[c].at
+			for ; len(next) > 0 && next[0].At <= *at; next = next[1:] {
+				before += next[0].Bytes
+			}
+			*at += before
+		}
+	}
+}
+
 // lengthen gives the last sample more time.
 func (t *movieTrack) lengthen(ticks int64) {
 	last := &t.durations[len(t.durations)-1]

@@ -129,8 +129,9 @@ export async function calendar(name: string, month: string): Promise<number[]> {
 
 export const thumbnail = (name: string, ms: number) => `${at(name)}/thumbnail?time=${seconds(ms)}&width=240`;
 
-export const startExport = (name: string, from: number, to: number) =>
-  call<Export>("/api/v1/exports", { method: "POST", body: JSON.stringify({ camera: name, from: from / 1000, to: to / 1000, exact: true }) });
+/** startExport makes a stretch a file; with aac, G.711 becomes a sound that players know. */
+export const startExport = (name: string, from: number, to: number, aac: boolean) =>
+  call<Export>("/api/v1/exports", { method: "POST", body: JSON.stringify({ camera: name, from: from / 1000, to: to / 1000, exact: true, aac }) });
 export const getExport = (id: string) => call<Export>(`/api/v1/exports/${id}`);
 export const dropExport = (id: string) => call<void>(`/api/v1/exports/${id}`, { method: "DELETE" });
 export const exportFile = (id: string, file: string) => `/api/v1/exports/${id}/files/${encodeURIComponent(file)}`;
@@ -170,6 +171,9 @@ export function awaySince(c: Camera): number {
 
 /** stateNames are the states in a word. */
 export const stateNames = { live: "Online", connecting: "Connecting", waiting: "Away", idle: "Idle", stopped: "Stopped" };
+
+/** isG711 says whether a camera sends sound that hardly any player knows. */
+export const isG711 = (tracks?: string) => /\b(alaw|mulaw) /.test(tracks ?? "");
 
 /** reasons are those for which a camera is recorded only now and then. */
 export const reasons: Record<string, string> = { "": "not recorded now", schedule: "recorded by schedule", event: "recorded for an event", request: "recorded on request" };

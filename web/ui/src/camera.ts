@@ -107,6 +107,7 @@ export class CameraView implements View {
     setText(this.state, api.stateNames[c.state]);
     const since = api.awaySince(c);
     setText(this.detail, c.state === "live" ? `${c.tracks ? `${c.tracks}, ` : ""}${rate(c.bitrate)}${c.path ? `, ${c.path}` : ""}${api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : ""}` : `since ${moment(since)} (${span(Date.now() - since)})`);
+    this.exports.setTracks(c.tracks);
     if (first && !this.playback) this.goLive();
     else if (back) this.live?.now();
     this.explain();

@@ -12,6 +12,8 @@ export class ExportPanel {
   private range = h("span", { class: "range" });
   private start: HTMLButtonElement;
   private clear: HTMLButtonElement;
+  private aac = h("input", { type: "checkbox" });
+  private aacLabel = h("label", { hidden: true, title: "Hardly any player knows the camera's own sound, G.711" }, this.aac, " Sound as AAC");
   private list = h("ul", { class: "exports" });
   private timers = new Set<number>();
   private closed = false;
@@ -29,11 +31,20 @@ export class ExportPanel {
       h("button", { type: "button", title: "Key I", onclick: () => this.markIn() }, "Mark start"),
       h("button", { type: "button", title: "Key O", onclick: () => this.markOut() }, "Mark end"),
       this.range,
+      this.aacLabel,
       this.start,
       this.clear,
       this.list,
     );
     this.show();
+  }
+
+  /** setTracks offers to convert the sound where the camera sends one that players do not know. */
+  setTracks(tracks: string | undefined) {
+    const offered = api.isG711(tracks);
+    if (this.aacLabel.hidden === !offered) return;
+    this.aacLabel.hidden = !offered;
+    this.aac.checked = offered;
   }
 
   markIn() {
@@ -77,7 +88,7 @@ export class ExportPanel {
     row.append(status);
     this.list.prepend(row);
     try {
-      const e = await api.startExport(this.name, a, b);
+      const e = await api.startExport(this.name, a, b, this.aac.checked);
       this.follow(e, row, status);
     } catch (e) {
       setText(status, (e as Error).message);

@@ -186,6 +186,18 @@ async function steps(page, context, shot) {
     await page.waitForFunction((name) => document.querySelector(".camera h1")?.textContent === name, want.telephone);
     await moves(page, ".camera video", 25);
     await sounds(page);
+    // An export of it has a sound that players know.
+    assert.ok(await page.isChecked("label:has-text('Sound as AAC') input"));
+    await page.keyboard.press("i");
+    await moves(page, ".camera video", 50);
+    await page.keyboard.press("o");
+    await page.click(".export .primary");
+    const exported = page.locator(".exports a").first();
+    await exported.waitFor();
+    await shot("telephone");
+    const [saved] = await Promise.all([page.waitForEvent("download"), exported.click()]);
+    measured.telephone = path.join(want.download, `telephone-${saved.suggestedFilename()}`);
+    await saved.saveAs(measured.telephone);
     await page.keyboard.press("l");
     await page.waitForSelector('.camera[data-mode="live"]');
     await moves(page, ".camera video", 25);
