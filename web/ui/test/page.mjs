@@ -224,7 +224,7 @@ async function steps(page, context, shot) {
   for (const hash of ["#/", `#/camera/${want.play}`]) {
     await page.evaluate((h) => (location.hash = h), hash);
     await page.waitForTimeout(300);
-    const nameless = await page.$$eval("button, a, select, input", (all) => all.filter((e) => !(e.textContent.trim() || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
+    const nameless = await page.$$eval("button, a, select, input", (all) => all.filter((e) => !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.[0]?.textContent.trim())).map((e) => e.outerHTML));
     assert.deepEqual(nameless, []);
   }
 }
