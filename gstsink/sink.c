@@ -289,6 +289,25 @@ change_state (GstElement *element, GstStateChange transition)
   return ret;
 }
 
+static gboolean
+query (GstElement *element, GstQuery *query)
+{
+  return GST_ELEMENT_CLASS (parent_class)->query (element, query)
+      && (GST_QUERY_TYPE (query) != GST_QUERY_LATENCY || xp2p_sink_add_latency (element, query));
+}
+
+/* The base class gives an event to the sound's branch. Latency alone is for both: a seek
+ * and the like would reach a source behind both twice. */
+static gboolean
+send_event (GstElement *element, GstEvent *event)
+{
+  gboolean ok = TRUE;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY)
+    ok = xp2p_sink_push_latency (element, event);
+  return GST_ELEMENT_CLASS (parent_class)->send_event (element, event) && ok;
+}
+
 void
 xp2p_sink_class_init (gpointer klass)
 {
@@ -311,6 +330,8 @@ xp2p_sink_class_init (gpointer klass)
   xp2p_sink_add_video_template (element);
 
   element->change_state = change_state;
+  element->query = query;
+  element->send_event = send_event;
   element->request_new_pad = xp2p_sink_request_pad;
   element->release_pad = xp2p_sink_release_pad;
   base->set_caps = set_caps;
