@@ -106,7 +106,7 @@ func (n *Node) lend(p *neighbour, size int) bool {
 	rate := n.window.rate
 	p.lent = max(0, p.lent-lendRate*rate*(n.now-p.lentAt).Seconds())
 	p.lentAt = n.now
-	if p.lent+float64(size) > max(rate*lendAhead.Seconds(), lendLeast) || !n.meter.room(size) {
+	if p.lent+float64(size) > max(rate*lendAhead.Seconds(), lendLeast) || !n.meter.room(n.now, size) {
 		return false
 	}
 	p.lent += float64(size)
