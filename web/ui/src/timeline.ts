@@ -153,6 +153,12 @@ export class Timeline {
     return this.data.spans.some((s) => s.from <= at && at < s.to);
   }
 
+  /** reload fetches anew what is shown: something of it was changed. */
+  reload() {
+    this.loaded.at = 0;
+    this.want(true);
+  }
+
   /** tick fetches anew what has grown meanwhile; called every few seconds. */
   tick() {
     if (this.to > Date.now() - 5 * minute) this.want(true);
