@@ -280,7 +280,7 @@ export class Timeline {
       g.fillStyle = colours.grid;
       g.fillRect(x, axisHeight - 4, 1, height);
       const label = clock(t) === "00:00:00" ? dayOf(t).slice(5) : step < minute ? clock(t) : clock(t).slice(0, 5);
-      g.fillStyle = colours.axis;
+      g.fillStyle = getComputedStyle(this.root).color;
       const half = g.measureText(label).width / 2;
       g.fillText(label, Math.min(Math.max(x - half, 1), w - 2 * half - 1), 13);
     }
