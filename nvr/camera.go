@@ -69,6 +69,9 @@ var errChanged = errors.New("the camera is changed or removed")
 
 func newCamera(n *NVR, cfg CameraConfig) (*camera, error) {
 	n.archive.SetRetention(cfg.Name, cfg.retention())
+	if err := n.archive.SetStorage(cfg.Name, cfg.Storage); err != nil {
+		return nil, err
+	}
 	rec, err := n.archive.Camera(cfg.Name)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,9 @@ func ParseCamera(text []byte, dir string) (CameraConfig, error) {
 	if err := c.decode(doc.Content[0], "camera"); err != nil {
 		return c, err
 	}
+	if c.Storage != "" {
+		c.Storage = under(dir, c.Storage)
+	}
 	if c.Info != "" {
 		if err := c.readInfo(dir); err != nil {
 			return c, wrong(value(doc.Content[0], "xp2p-info"), "camera.xp2p-info", err.Error())
@@ -161,6 +164,9 @@ func (n *NVR) set(cfg CameraConfig) (did, error) {
 
 // check refuses what cannot be recorded by this service.
 func (n *NVR) check(op string, cfg CameraConfig) error {
+	if cfg.Storage != "" && !slices.ContainsFunc(n.cfg.Storage, func(s StorageConfig) bool { return s.Dir == cfg.Storage }) {
+		return refused(op, fmt.Errorf("camera %s: %s is no storage of this recorder", cfg.Name, cfg.Storage))
+	}
 	if cfg.Info != "" && n.needsAccount {
 		if key, say := n.cfg.missingForPeers(); key != "" {
 			return refused(op, fmt.Errorf("camera %s has an xp2p-info, and the configuration has no %s: %s", cfg.Name, key, say))

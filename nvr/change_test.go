@@ -107,6 +107,8 @@ func TestParseCamera(t *testing.T) {
 			Record: RecordConfig{When: RecordEvents, PreRoll: 2 * time.Second, PostRoll: defaultPostRoll}},
 		`{"name":"yard","url":"https://h/a.flv","code-url":"https://h/code/c"}`: {Name: "yard", URL: "https://h/a.flv", CodeURL: "https://h/code/c"},
 		"name: yard\nurl: https://h/a.flv\nswarm: true\n":                       {Name: "yard", URL: "https://h/a.flv", Swarm: true},
+		"name: yard\nurl: https://h/a.flv\nswarm: true\nupload: false\n":        {Name: "yard", URL: "https://h/a.flv", Swarm: true, NoUpload: true},
+		"name: a\nurl: http://h/\nupload: true\nsound: false\nstorage: disk2\n": {Name: "a", URL: "http://h/", NoSound: true, Storage: "/nowhere/disk2"},
 		"name: gate\nxp2p-info: XP2Pabc%1.0.0\n":                                {Name: "gate", Info: "XP2Pabc%1.0.0"},
 	} {
 		got, err := ParseCamera([]byte(text), "/nowhere")
@@ -128,6 +130,8 @@ func TestParseCamera(t *testing.T) {
 		`{"name":"a","code-url":"http://h/code/c"}`:                                                 "needs xp2p-info or url",
 		`{"name":"a","xp2p-info":"XP2Pa%1","code-url":"http://h/code/c"}`:                           "goes with url",
 		`{"name":"a","xp2p-info":"XP2Pa%1","swarm":true}`:                                           "goes with url",
+		`{"name":"a","url":"http://h/","upload":false}`:                                             "goes with swarm or code-url",
+		`{"name":"a","url":"http://h/","sound":"off"}`:                                              "must be true or false",
 		`{"name":"a","url":"http://h/","recrod":{}}`:                                                "unknown key",
 	} {
 		if _, err := ParseCamera([]byte(text), "/nowhere"); err == nil || !strings.Contains(err.Error(), say) {
@@ -175,5 +179,37 @@ func TestDeviceFollowsCameras(t *testing.T) {
 			t.Fatal(err)
 		}
 		until(t, s.want, func() bool { return online() == s.want })
+	}
+}
+
+// A camera without sound has none in its recordings, and one with a storage of its own is
+// there; one that is none of the recorder's is refused.
+func TestCameraWithoutSoundInItsStorage(t *testing.T) {
+	cam := &fakeCamera{file: media(t), hold: true}
+	url := cam.serve(t)
+	dirs := []string{t.TempDir(), t.TempDir()}
+	var cameras []CameraConfig
+	for i, name := range []string{"a", "b", "c", "d"} { // by name they would not all be there
+		cameras = append(cameras, CameraConfig{Name: name, URL: url, NoSound: i%2 == 0, Storage: dirs[1]})
+	}
+	n, err := Open(Config{Storage: []StorageConfig{{Dir: dirs[0]}, {Dir: dirs[1]}}, Cameras: cameras}, Options{Timing: quick})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	for i, c := range cameras {
+		until(t, "it is recorded", func() bool { return len(segments(t, n, c.Name)) > 0 })
+		s := segments(t, n, c.Name)[0]
+		if !strings.HasPrefix(s.Path, dirs[1]+"/") || strings.Contains(s.Tracks, "aac") != (i%2 != 0) || !strings.Contains(s.Tracks, "h264") {
+			t.Errorf("%s: %s in %s", c.Name, s.Tracks, s.Path)
+		}
+	}
+	for name, change := range map[string]func(CameraConfig) error{"e": n.AddCamera, "a": n.SetCamera} {
+		if err := change(CameraConfig{Name: name, URL: url, Storage: "/nowhere"}); !isCode(err, session.BadArgument) || !strings.Contains(err.Error(), "no storage of this recorder") {
+			t.Errorf("%s with a storage that is none: %v", name, err)
+		}
+	}
+	if l := len(n.Cameras()); l != len(cameras) {
+		t.Errorf("%d cameras are left", l)
 	}
 }

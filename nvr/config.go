@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,8 +53,13 @@ type CameraConfig struct {
 	CodeURL string // where the key of a sealed 1vN stream at URL is looked up
 	Swarm   bool   // URL is a 1vN stream: it comes from its other viewers too
 	Params  string // of the stream, with Info
-	Record  RecordConfig
-	Keep    KeepConfig
+
+	NoUpload bool   // of a 1vN stream: nothing is given to other viewers
+	NoSound  bool   // sound is left out, of recordings and of what is passed on live
+	Storage  string // directory for a camera without recordings; "": chosen by its name
+
+	Record RecordConfig
+	Keep   KeepConfig
 }
 
 // Many says whether the camera is a 1vN stream, whose viewers carry each other.
@@ -215,6 +221,9 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 		"url":       httpURL(&c.URL, "must be an http:// or https:// URL of an FLV stream"),
 		"code-url":  httpURL(&c.CodeURL, "must be the http:// or https:// URL of a stream's key, as xp2p source --seal prints it"),
 		"swarm":     boolean(&c.Swarm),
+		"upload":    unless(&c.NoUpload),
+		"sound":     unless(&c.NoSound),
+		"storage":   text(&c.Storage),
 		"params": func(n *yaml.Node, key string) error {
 			if err := text(&c.Params)(n, key); err != nil {
 				return err
@@ -239,6 +248,8 @@ func (c *CameraConfig) decode(n *yaml.Node, key string) error {
 		return wrong(value(n, "code-url"), key+".code-url", "goes with url, that of a stream of many viewers (1vN)")
 	case c.Info != "" && c.Swarm:
 		return wrong(value(n, "swarm"), key+".swarm", "goes with url, that of a stream of many viewers (1vN)")
+	case c.NoUpload && !c.Many():
+		return wrong(value(n, "upload"), key+".upload", "goes with swarm or code-url: only a stream of many viewers (1vN) is given on")
 	case c.URL != "" && c.Params != "":
 		return wrong(n, key+".params", "goes with xp2p-info; an http-flv camera has everything in its url")
 	}
@@ -285,6 +296,12 @@ func (c *Config) resolve(n *yaml.Node, dir string) error {
 			return wrong(value(at, "name"), key+".name", fmt.Sprintf("%q is there twice", cam.Name))
 		}
 		seen[cam.Name] = true
+		if cam.Storage != "" {
+			cam.Storage = under(dir, cam.Storage)
+			if !slices.ContainsFunc(c.Storage, func(s StorageConfig) bool { return s.Dir == cam.Storage }) {
+				return wrong(value(at, "storage"), key+".storage", cam.Storage+" is none of storage[].dir")
+			}
+		}
 		if cam.Info == "" {
 			continue
 		}

@@ -103,6 +103,9 @@ func (in *intake) drain() (tags int, err error) {
 			in.camera.frames.Add(1)
 			in.camera.sawPicture()
 		}
+		if in.unit.Kind == demux.Audio && in.camera.cfg.NoSound {
+			continue
+		}
 		in.camera.live.Put(&in.tag, &in.unit)
 		if err := in.gate.put(&in.unit, now); err != nil {
 			return tags, err

@@ -13,7 +13,7 @@ import (
 // from the stream's source and from its other viewers. Where there is no swarm at its URL
 // the session pulls plain http-flv.
 func newManySource(n *NVR, cfg CameraConfig, events func(session.Event)) *peerSource {
-	return &peerSource{peers: n.viewers, name: cfg.Name, info: session.StreamInfo{URL: cfg.URL, CodeURL: cfg.CodeURL, Events: events}}
+	return &peerSource{peers: n.viewers, name: cfg.Name, noUpload: cfg.NoUpload, info: session.StreamInfo{URL: cfg.URL, CodeURL: cfg.CodeURL, Events: events}}
 }
 
 // accountPatience is how long a stream of many viewers waits for the rendezvous, which

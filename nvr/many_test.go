@@ -130,3 +130,17 @@ func TestManyViewersOfPlainStream(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// A camera whose uploads are off takes the stream from another viewer and gives nothing.
+func TestManyWithoutUpload(t *testing.T) {
+	m := sourcetest.Start(t, true, "/live/a.flv")
+	view(t, m)
+	n := open(t, Options{}, CameraConfig{Name: "yard", URL: m.URL, CodeURL: m.CodeURL, NoUpload: true})
+	until(t, "the recorder has the stream from another viewer", func() bool {
+		s := status(t, n, "yard")
+		return s.Swarm != nil && s.Swarm.PeerBytes > 200_000
+	})
+	if s := status(t, n, "yard"); s.Swarm.Upload || !s.Swarm.Download || s.Swarm.SentBytes != 0 {
+		t.Errorf("%+v", s.Swarm)
+	}
+}

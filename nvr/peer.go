@@ -104,6 +104,8 @@ type peerSource struct {
 	name    string
 	info    session.StreamInfo
 	request session.StreamRequest
+	// noUpload: of a stream of many viewers nothing is given to the others.
+	noUpload bool
 
 	starting sync.Mutex // held while a service is started
 	mu       sync.Mutex
@@ -147,6 +149,19 @@ func (p *peerSource) service(ctx context.Context) (Peer, error) {
 	peer, err := peers.StartService(ctx, p.name, p.info)
 	if err != nil {
 		return nil, err
+	}
+	if p.noUpload { // before there is a stream to give
+		s, ok := peer.(interface {
+			SwitchSwarm(download, upload bool) error
+		})
+		if !ok {
+			err = errors.New("uploads cannot be switched off")
+		} else {
+			err = s.SwitchSwarm(true, false)
+		}
+		if err != nil {
+			return nil, errors.Join(err, peer.Close())
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -142,6 +142,16 @@ func boolean(dst *bool) func(*yaml.Node, string) error {
 	}
 }
 
+// unless is boolean for what is on by default: dst is whether it is off.
+func unless(dst *bool) func(*yaml.Node, string) error {
+	return func(n *yaml.Node, key string) error {
+		var on bool
+		err := boolean(&on)(n, key)
+		*dst = !on
+		return err
+	}
+}
+
 func duration(dst *time.Duration, least, most time.Duration) func(*yaml.Node, string) error {
 	return func(n *yaml.Node, key string) error {
 		d, err := time.ParseDuration(n.Value)

@@ -136,18 +136,24 @@ func (s *storage) adopt(q querier, camera int64, f *scanned) (err error) {
 	if row.run, err = insertRun(q, row.camera, row.start); err != nil {
 		return err
 	}
-	for i, t := range f.file.Tracks {
-		if i > 0 {
-			row.tracks += ", "
-		}
-		row.tracks += t.Entry
-	}
+	row.tracks = entriesOf(f.file)
 	if _, err = insertSegment(q, &row); err != nil {
 		return err
 	}
 	s.tally.add(row.camera, row.start, row.end, row.bytes)
 	s.archive.log.Info("segment adopted", "storage", s.Dir, "file", f.name, "bytes", row.bytes)
 	return nil
+}
+
+// entriesOf is what the index says of a file's tracks where only the file is known.
+func entriesOf(f *fmp4.File) (tracks string) {
+	for i, t := range f.Tracks {
+		if i > 0 {
+			tracks += ", "
+		}
+		tracks += t.Entry
+	}
+	return tracks
 }
 
 // startOfName is the inverse of segmentName.

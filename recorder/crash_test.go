@@ -234,7 +234,7 @@ const crashesVariable = "XP2P_TEST_CRASHES"
 func (f *farStore) clone() *farStore {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &farStore{files: maps.Clone(f.files)}
+	return &farStore{files: maps.Clone(f.files), sums: maps.Clone(f.sums)}
 }
 
 // Whatever the moment at which the process or the power fails, what was listed is

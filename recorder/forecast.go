@@ -43,8 +43,8 @@ const (
 func (a *Archive) Forecast(ctx context.Context) ([]Forecast, error) {
 	var list []Forecast
 	for _, s := range a.storages {
-		var locked int64
-		err := s.on(ctx, func() (err error) { locked, err = s.index.lockedBytes(0); return err })
+		var locked int64 // asked without the committer, which may wait for a slow disk
+		err := s.index.r.QueryRowContext(ctx, lockedBytesQuery, 0).Scan(&locked)
 		if err == nil {
 			var f Forecast
 			if f, err = s.forecast(locked); err == nil {

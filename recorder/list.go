@@ -204,7 +204,9 @@ type StorageStatus struct {
 	ID       string `json:"id"`
 	Segments int64  `json:"segments"` // complete ones
 	Bytes    int64  `json:"bytes"`    // of them
-	Free     int64  `json:"free"`     // bytes that the file system has left
+	// OpenBytes is what is durable of those being written.
+	OpenBytes int64 `json:"open_bytes"`
+	Free      int64 `json:"free"` // bytes that the file system has left
 	// Remote is how far copying to the remote store is; nil: there is none.
 	Remote *RemoteStatus `json:"remote,omitempty"`
 	// Error is why the storage is not written to at the moment, "" when it is.
@@ -214,8 +216,12 @@ type StorageStatus struct {
 // Status asks every storage for its state.
 func (a *Archive) Status(ctx context.Context) ([]StorageStatus, error) {
 	var list []StorageStatus
+	open := map[*storage]int64{}
+	for _, l := range a.liveSegments() {
+		open[l.storage] += l.Bytes
+	}
 	for _, s := range a.storages {
-		st := StorageStatus{Dir: s.Dir, ID: s.identity.ID}
+		st := StorageStatus{Dir: s.Dir, ID: s.identity.ID, OpenBytes: open[s]}
 		st.Bytes, st.Segments = s.tally.total()
 		var err error
 		if st.Free, err = s.fs.Free(s.Dir); err != nil {

@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -130,6 +131,7 @@ type Archive struct {
 
 	mu      sync.Mutex // above every CameraRecorder.mu
 	cameras map[string]*CameraRecorder
+	chosen  map[string]*storage // for cameras without recordings; see SetStorage
 	closed  bool
 }
 
@@ -159,7 +161,7 @@ func Open(cfg Config) (*Archive, error) {
 	if cfg.settle == 0 {
 		cfg.settle = settleTime
 	}
-	a := &Archive{cfg: cfg, log: cfg.Logger, pool: newPartPool(), cameras: map[string]*CameraRecorder{}}
+	a := &Archive{cfg: cfg, log: cfg.Logger, pool: newPartPool(), cameras: map[string]*CameraRecorder{}, chosen: map[string]*storage{}}
 	for _, sc := range cfg.Storages {
 		sc, err := sc.withDefaults()
 		var s *storage
@@ -201,10 +203,29 @@ func (a *Archive) Camera(name string) (*CameraRecorder, error) {
 	return c, nil
 }
 
-// storageOf spreads cameras over the storages by name. One that has recordings stays
-// with the newest of them, also when a storage was added: its ledger goes on there.
+// SetStorage chooses the storage of a camera that has no recordings yet, by its directory
+// as in Config; "": by the camera's name. It is called before Camera.
+func (a *Archive) SetStorage(camera, dir string) error {
+	i := slices.IndexFunc(a.storages, func(s *storage) bool { return s.Dir == dir })
+	if dir != "" && i < 0 {
+		return fmt.Errorf("%s is no storage of this recorder", dir)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if delete(a.chosen, camera); i >= 0 {
+		a.chosen[camera] = a.storages[i]
+	}
+	return nil
+}
+
+// storageOf spreads cameras over the storages by name, where none was chosen. One that has
+// recordings stays with the newest of them, also when a storage was added: its ledger goes
+// on there. It needs a.mu.
 func (a *Archive) storageOf(name string) *storage {
-	best, newest := a.storages[nameHash(name)%uint32(len(a.storages))], int64(0)
+	best, newest := a.chosen[name], int64(0)
+	if best == nil {
+		best = a.storages[nameHash(name)%uint32(len(a.storages))]
+	}
 	for _, s := range a.storages {
 		if last, known := s.tally.newest(name); known && (newest == 0 || last > newest) {
 			best, newest = s, max(last, 1)

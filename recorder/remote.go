@@ -24,6 +24,12 @@ type RemoteStore interface {
 	Open(ctx context.Context, key string) (ReadFile, error)
 	// Remove removes what is under key; that nothing is, is no error.
 	Remove(ctx context.Context, key string) error
+	// List calls f for every file whose key begins with prefix, in the order of keys, with
+	// its size in bytes. An error of f ends it, and is given.
+	List(ctx context.Context, prefix string, f func(key string, size int64) error) error
+	// Fetch writes all of what is under key to w, and gives the SHA-256, hexadecimal, that
+	// the file had when it was put, as the store kept it; "": it did not.
+	Fetch(ctx context.Context, key string, w io.Writer) (sum string, err error)
 }
 
 // RemoteConfig sends complete segments to a store. Their files here stay until a

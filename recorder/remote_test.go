@@ -5,11 +5,15 @@ package recorder
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,11 +24,12 @@ import (
 type farStore struct {
 	mu    sync.Mutex
 	files map[string][]byte
+	sums  map[string]string // SHA-256 of what was put
 	away  error
 	reads int // requests for bytes
 }
 
-func newFarStore() *farStore { return &farStore{files: map[string][]byte{}} }
+func newFarStore() *farStore { return &farStore{files: map[string][]byte{}, sums: map[string]string{}} }
 
 func (f *farStore) Put(_ context.Context, key string, file io.ReaderAt, size int64) error {
 	b := make([]byte, size)
@@ -34,7 +39,7 @@ func (f *farStore) Put(_ context.Context, key string, file io.ReaderAt, size int
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.away == nil {
-		f.files[key] = b
+		f.files[key], f.sums[key] = b, fmt.Sprintf("%x", sha256.Sum256(b))
 	}
 	return f.away
 }
@@ -56,6 +61,37 @@ func (f *farStore) Remove(_ context.Context, key string) error {
 		delete(f.files, key)
 	}
 	return f.away
+}
+
+func (f *farStore) List(_ context.Context, prefix string, each func(key string, size int64) error) error {
+	f.mu.Lock()
+	sizes, away := map[string]int64{}, f.away
+	for key, b := range f.files {
+		if strings.HasPrefix(key, prefix) {
+			sizes[key] = int64(len(b))
+		}
+	}
+	f.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(sizes)) {
+		if err := each(key, sizes[key]); err != nil {
+			return err
+		}
+	}
+	return away
+}
+
+func (f *farStore) Fetch(_ context.Context, key string, w io.Writer) (string, error) {
+	f.mu.Lock()
+	b, ok := f.files[key]
+	sum, away := f.sums[key], f.away
+	f.mu.Unlock()
+	if !ok {
+		return "", fs.ErrNotExist
+	}
+	if _, err := w.Write(b); err != nil {
+		return "", err
+	}
+	return sum, away
 }
 
 func (f *farStore) leave(err error) {

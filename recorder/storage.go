@@ -105,7 +105,7 @@ func (s *storage) identify() error {
 		if _, err := os.Stat(filepath.Join(s.Dir, indexName)); err == nil {
 			return fmt.Errorf("has an index but no %s: restore that file", identityName)
 		}
-		f, err = createIdentity(s.Dir)
+		f, err = createIdentity(s.Dir, newStorageID())
 	}
 	if err != nil {
 		return err
@@ -146,10 +146,14 @@ func (s *storage) present() error {
 	return fmt.Errorf("storage %s is gone, or another one is in its place: is its disk mounted?", s.Dir)
 }
 
-func createIdentity(dir string) (*os.File, error) {
+func newStorageID() string {
 	var id [8]byte
 	rand.Read(id[:])
-	b, err := json.Marshal(identity{ID: fmt.Sprintf("%x", id), Created: time.Now().UTC().Truncate(time.Second), Version: 1})
+	return fmt.Sprintf("%x", id)
+}
+
+func createIdentity(dir, id string) (*os.File, error) {
+	b, err := json.Marshal(identity{ID: id, Created: time.Now().UTC().Truncate(time.Second), Version: 1})
 	if err != nil {
 		return nil, err
 	}

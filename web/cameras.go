@@ -19,6 +19,7 @@ type system struct {
 	Version    string                   `json:"version"`
 	Now        time.Time                `json:"now"`
 	Storages   []recorder.StorageStatus `json:"storages"`
+	Forecasts  []forecast               `json:"forecasts"` // none while a disk is too slow to be asked
 	Thumbnails bool                     `json:"thumbnails"`
 }
 
@@ -28,7 +29,32 @@ func (s *Server) getSystem(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	answer(w, http.StatusOK, system{version.Version, time.Now(), storages, s.thumbs != nil})
+	answer(w, http.StatusOK, system{version.Version, time.Now(), storages, s.forecasts(r.Context()), s.thumbs != nil})
+}
+
+// forecast is what becomes of a storage if it goes on as in the last day.
+type forecast struct {
+	recorder.Forecast
+	Measured float64 `json:"measured"` // s
+	Holds    float64 `json:"holds"`    // s
+}
+
+// forecastWait is how long a storage whose disk is slow is waited for: the rest of the
+// answer is known without it.
+const forecastWait = time.Second
+
+func (s *Server) forecasts(ctx context.Context) []forecast {
+	ctx, cancel := context.WithTimeout(ctx, forecastWait)
+	defer cancel()
+	list := []forecast{} // [], not null
+	all, err := s.cfg.Recordings.Forecast(ctx)
+	if err != nil {
+		s.log.Debug("forecast", "error", err)
+	}
+	for _, f := range all {
+		list = append(list, forecast{f, f.Measured.Seconds(), f.Holds.Seconds()})
+	}
+	return list
 }
 
 // shownCamera is a camera's state and what recordings tell of it.

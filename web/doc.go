@@ -53,6 +53,7 @@ type Recordings interface {
 	Unlock(ctx context.Context, id string) error
 	Locks(ctx context.Context, camera string) ([]recorder.Lock, error)
 	Status(ctx context.Context) ([]recorder.StorageStatus, error)
+	Forecast(ctx context.Context) ([]recorder.Forecast, error)
 }
 
 // Pictures makes pictures of recordings.

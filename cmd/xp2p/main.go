@@ -73,7 +73,7 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 		newPullCommand(), newCommandCommand(), newTalkCommand(), newDownloadCommand(),
 		newServeCommand(), newDiscoverCommand(), newGrantCommand(), newDoctorCommand(),
 		newSourceCommand(), newSwarmCommand(),
-		newNVRCommand(), newCtlCommand(), newPipelineCommand(), newVerifyCommand(),
+		newNVRCommand(), newCtlCommand(), newPipelineCommand(), newVerifyCommand(), newRestoreCommand(),
 		newDemoCommand(),
 	)
 	explainUsage(root)

@@ -138,6 +138,69 @@ func (s *Store) Open(ctx context.Context, key string) (recorder.ReadFile, error)
 	return o, nil
 }
 
+// List implements recorder.RemoteStore.
+func (s *Store) List(ctx context.Context, prefix string, f func(key string, size int64) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the listing where f did
+	below := ""
+	if s.prefix != "" {
+		below = s.prefix + "/"
+	}
+	objects := s.client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Prefix: below + prefix, Recursive: true})
+	var err error
+	for o := range objects {
+		switch {
+		case err != nil: // the channel is emptied, so that who fills it ends
+		case o.Err != nil:
+			err = s.failed("list", o.Err)
+		default:
+			err = f(strings.TrimPrefix(o.Key, below), o.Size)
+		}
+		if err != nil {
+			cancel()
+		}
+	}
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// Fetch implements recorder.RemoteStore.
+func (s *Store) Fetch(ctx context.Context, key string, w io.Writer) (sum string, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	core := minio.Core{Client: s.client}
+	body, info, header, err := core.GetObject(ctx, s.bucket, s.key(key), minio.GetObjectOptions{})
+	if err != nil {
+		return "", s.failed("fetch", err)
+	}
+	defer body.Close()
+	// A store that stalls is left; what comes keeps it going, however long it takes in all.
+	stalled := time.AfterFunc(s.stall, func() { cancel(fmt.Errorf("it sent nothing for %v", s.stall)) })
+	defer stalled.Stop()
+	n, err := io.Copy(w, readerFunc(func(b []byte) (int, error) {
+		n, err := body.Read(b)
+		stalled.Reset(s.stall)
+		return n, err
+	}))
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	if err == nil && n != info.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return "", s.failed("fetch", err)
+	}
+	return header.Get("X-Amz-Meta-" + sumHeader), nil
+}
+
+// readerFunc is a reader that is a function.
+type readerFunc func(b []byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
 // Remove implements recorder.RemoteStore.
 func (s *Store) Remove(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, quickTimeout)

@@ -5,6 +5,8 @@ package objectstore
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -223,5 +225,73 @@ func TestRate(t *testing.T) {
 	defer cancel()
 	if err := s.Put(ctx, "y", bytes.NewReader(make([]byte, 64<<20)), 64<<20); err == nil {
 		t.Error("64 MiB went in 50 ms, at 4 MiB/s")
+	}
+}
+
+// What is there is listed under the store's own prefix, and fetched with the hash that it was sent with.
+func TestListAndFetch(t *testing.T) {
+	web := server(t, nil)
+	s, other := store(t, web.URL, nil), store(t, web.URL, func(c *Config) { c.Prefix = "" })
+	content := bytes.Repeat([]byte("film"), 1000)
+	for _, key := range []string{"b/2.mp4", "a/1.mp4", "b/1.mp4"} {
+		if err := s.Put(t.Context(), key, bytes.NewReader(content), int64(len(content))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := other.Put(t.Context(), "homes/1.mp4", bytes.NewReader(content), 4); err != nil {
+		t.Fatal(err)
+	}
+	for prefix, want := range map[string]string{"": "a/1.mp4 b/1.mp4 b/2.mp4", "b/": "b/1.mp4 b/2.mp4", "c/": ""} {
+		var got []string
+		if err := s.List(t.Context(), prefix, func(key string, size int64) error {
+			if size != int64(len(content)) {
+				t.Errorf("%s has %d bytes", key, size)
+			}
+			got = append(got, key)
+			return nil
+		}); err != nil || strings.Join(got, " ") != want {
+			t.Errorf("under %q: %q, %v; want %q", prefix, got, err, want)
+		}
+	}
+	errEnough := errors.New("enough")
+	if err := s.List(t.Context(), "", func(string, int64) error { return errEnough }); !errors.Is(err, errEnough) {
+		t.Errorf("ended by who listens: %v", err)
+	}
+	var b bytes.Buffer
+	sum, err := s.Fetch(t.Context(), "a/1.mp4", &b)
+	if want := sha256.Sum256(content); err != nil || !bytes.Equal(b.Bytes(), content) || sum != hex.EncodeToString(want[:]) {
+		t.Errorf("%d bytes, sum %s, %v", b.Len(), sum, err)
+	}
+	if _, err := s.Fetch(t.Context(), "a/2.mp4", io.Discard); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is not there: %v", err)
+	}
+	web.Close()
+	gone, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.List(gone, "", func(string, int64) error { return nil }); err == nil {
+		t.Error("a server that is away lists nothing without an error")
+	}
+}
+
+// A store that begins to answer and then sends nothing is left.
+func TestFetchStalls(t *testing.T) {
+	release := make(chan struct{})
+	web := server(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "1.mp4") {
+			return false
+		}
+		w.Header().Set("Content-Length", "1000")
+		w.Header().Set("ETag", `"x"`)
+		w.Header().Set("Last-Modified", "Fri, 27 Nov 2026 12:00:00 GMT")
+		w.Write([]byte("film"))
+		w.(http.Flusher).Flush()
+		<-release
+		return true
+	})
+	defer close(release)
+	s := store(t, web.URL, nil)
+	s.stall = 200 * time.Millisecond
+	if _, err := s.Fetch(t.Context(), "1.mp4", io.Discard); err == nil || !strings.Contains(err.Error(), "sent nothing") {
+		t.Errorf("%v", err)
 	}
 }

@@ -15,11 +15,29 @@ export interface Camera {
   retry?: string;
   tracks?: string;
   gap: { from: string; cause: string } | null;
+  swarm?: Swarm;
+}
+
+/** Swarm is where a stream of many viewers comes from. */
+export interface Swarm {
+  p2pBytes: number; // from other viewers
+  cdnBytes: number; // from the source
+  links: number; // to other viewers
+}
+
+/** Forecast is what becomes of a storage if it goes on as in the last day. */
+export interface Forecast {
+  dir: string;
+  measured: number; // s
+  evicts?: string;
+  full?: string;
+  holds: number; // s
 }
 
 export interface Storage {
   dir: string;
-  bytes: number;
+  bytes: number; // of complete files
+  open_bytes: number; // of those being written
   free: number;
   error?: string;
 }
@@ -27,6 +45,7 @@ export interface Storage {
 export interface System {
   version: string;
   storages: Storage[];
+  forecasts: Forecast[];
   thumbnails: boolean;
 }
 
@@ -47,6 +66,7 @@ export interface Happening extends Span {
 
 /** Lock is a stretch that no limit removes. */
 export interface Lock extends Span {
+  id: string;
   note: string;
 }
 
@@ -83,7 +103,7 @@ async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
     res = await fetch(path, { ...init, headers: init.body ? { "Content-Type": "application/json" } : {} });
   } catch (e) {
     if ((e as Error).name === "AbortError") throw e;
-    throw new Problem(0, "the recorder does not answer");
+    throw new Problem(0, "the recorder does not answer; see whether xp2p nvr runs, and the way to it");
   }
   if (res.status === 401) {
     location.assign("/"); // the login form
@@ -102,8 +122,22 @@ export const cameras = () => call<Camera[]>("/api/v1/cameras");
 export const camera = (name: string) => call<Camera>(at(name));
 export const system = () => call<System>("/api/v1/system");
 
+interface SentLock {
+  id: string;
+  from: string;
+  to: string;
+  note?: string;
+}
+
+const lockOf = (l: SentLock): Lock => ({ id: l.id, from: Date.parse(l.from), to: Date.parse(l.to), note: l.note ?? "" });
+
+export const locks = async (name: string, signal?: AbortSignal) => (await call<SentLock[]>(`${at(name)}/locks`, { signal })).map(lockOf);
+export const lock = (name: string, from: number, to: number, note: string) =>
+  call<SentLock>(`${at(name)}/locks`, { method: "POST", body: JSON.stringify({ from: from / 1000, to: to / 1000, note }) });
+export const unlock = (id: string) => call<void>(`/api/v1/locks/${encodeURIComponent(id)}`, { method: "DELETE" });
+
 export async function recordings(name: string, from: number, to: number, signal?: AbortSignal): Promise<Recordings> {
-  const kept = call<{ from: string; to: string; note?: string }[]>(`${at(name)}/locks`, { signal });
+  const kept = locks(name, signal);
   kept.catch(() => undefined); // awaited below, if the other request did not fail first
   const r = await call<{
     spans: { from: string; to: string }[];
@@ -117,7 +151,7 @@ export async function recordings(name: string, from: number, to: number, signal?
     spans: r.spans.map((s) => ({ from: Date.parse(s.from), to: Date.parse(s.to) })),
     gaps: r.gaps.map((g) => ({ from: Date.parse(g.from), to: g.to ? Date.parse(g.to) : to, cause: g.cause, open: !g.to })),
     events: r.events.map((e) => ({ from: Date.parse(e.from), to: Date.parse(e.to), kind: e.kind })),
-    locks: (await kept).map((l) => ({ from: Date.parse(l.from), to: Date.parse(l.to), note: l.note ?? "" })),
+    locks: await kept,
   };
 }
 
@@ -171,6 +205,12 @@ export function awaySince(c: Camera): number {
 
 /** stateNames are the states in a word. */
 export const stateNames = { live: "Online", connecting: "Connecting", waiting: "Away", idle: "Idle", stopped: "Stopped" };
+
+/** fromViewers says what part of a stream of many viewers comes from them; "": it is none. */
+export const fromViewers = (c: Camera) => {
+  const s = c.swarm;
+  return s ? `, ${Math.round((100 * s.p2pBytes) / Math.max(1, s.p2pBytes + s.cdnBytes))} % of it from other viewers (${s.links} linked)` : "";
+};
 
 /** isG711 says whether a camera sends sound that hardly any player knows. */
 export const isG711 = (tracks?: string) => /\b(alaw|mulaw) /.test(tracks ?? "");

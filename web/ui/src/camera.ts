@@ -5,6 +5,7 @@ import { Calendar } from "./calendar";
 import { clock, dayOf, h, moment, rate, setText, span } from "./dom";
 import { ExportPanel } from "./exports";
 import { hearable, Live } from "./live";
+import { LockPanel } from "./locks";
 import type { View } from "./main";
 import { Playback } from "./playback";
 import { Timeline } from "./timeline";
@@ -28,6 +29,7 @@ export class CameraView implements View {
   private timeline: Timeline;
   private calendar: Calendar;
   private exports: ExportPanel;
+  private locks: LockPanel;
   private live: Live | null = null;
   private playback: Playback | null = null;
   private camera: api.Camera | null = null;
@@ -55,7 +57,8 @@ export class CameraView implements View {
       this.timeline.view(m, m + 24 * hour);
       this.seek(m);
     });
-    this.exports = new ExportPanel(name, this.timeline, () => this.now());
+    this.exports = new ExportPanel(name, this.timeline, () => this.now(), () => this.locks.marked());
+    this.locks = new LockPanel(name, this.timeline, (t) => this.seek(t));
     const back = (s: number) => this.seek(Math.min(this.now() + s * 1000, Date.now()));
     const zoom = (label: string, text: string, f: () => void) => h("button", { type: "button", "aria-label": label, onclick: f }, text);
     this.root.append(
@@ -81,6 +84,7 @@ export class CameraView implements View {
       this.timeline.root,
       h("ul", { class: "legend", "aria-hidden": "true" }, h("li", { class: "rec" }, "recorded"), h("li", { class: "miss" }, "missing, with its cause"), h("li", { class: "off" }, "not wanted, or the recorder was off"), h("li", { class: "event" }, "event"), h("li", { class: "lock" }, "kept"), h("li", { class: "now" }, "now")),
       this.exports.root,
+      this.locks.root,
     );
     this.video.addEventListener("pause", () => this.showPlaying());
     this.video.addEventListener("play", () => this.showPlaying());
@@ -106,7 +110,7 @@ export class CameraView implements View {
     this.root.dataset.state = c.state;
     setText(this.state, api.stateNames[c.state]);
     const since = api.awaySince(c);
-    setText(this.detail, c.state === "live" ? `${c.tracks ? `${c.tracks}, ` : ""}${rate(c.bitrate)}${c.path ? `, ${c.path}` : ""}${api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : ""}` : `since ${moment(since)} (${span(Date.now() - since)})`);
+    setText(this.detail, c.state === "live" ? `${c.tracks ? `${c.tracks}, ` : ""}${rate(c.bitrate)}${c.path ? `, ${c.path}` : ""}${api.fromViewers(c)}${api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : ""}` : `since ${moment(since)} (${span(Date.now() - since)})`);
     this.exports.setTracks(c.tracks);
     if (first && !this.playback) this.goLive();
     else if (back) this.live?.now();
@@ -220,6 +224,7 @@ export class CameraView implements View {
     this.playback?.close();
     this.timeline.close();
     this.exports.close();
+    this.locks.close();
   }
 }
 

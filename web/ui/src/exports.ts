@@ -12,7 +12,7 @@ export class ExportPanel {
   private range = h("span", { class: "range" });
   private start: HTMLButtonElement;
   private clear: HTMLButtonElement;
-  private aac = h("input", { type: "checkbox" });
+  private aac = h("input", { type: "checkbox", "aria-label": "Sound as AAC" });
   private aacLabel = h("label", { hidden: true, title: "Hardly any player knows the camera's own sound, G.711" }, this.aac, " Sound as AAC");
   private list = h("ul", { class: "exports" });
   private timers = new Set<number>();
@@ -22,6 +22,7 @@ export class ExportPanel {
     private name: string,
     private timeline: Timeline,
     private head: () => number,
+    private marked: () => void,
   ) {
     this.start = h("button", { type: "button", class: "primary", onclick: () => void this.begin() }, "Export");
     this.clear = h("button", { type: "button", onclick: () => this.mark(null, null) }, "Clear");
@@ -64,12 +65,13 @@ export class ExportPanel {
     this.timeline.markTo = to;
     this.timeline.setHead(this.timeline.head);
     this.show();
+    this.marked();
   }
 
   private show() {
     const { markFrom: a, markTo: b } = this.timeline;
     const ready = a !== null && b !== null;
-    let text = "Mark a start and an end to export a stretch.";
+    let text = "Mark a start and an end to export or keep a stretch.";
     if (ready) text = `${moment(a)} – ${moment(b)} (${span(b - a)})`;
     else if (a !== null) text = `From ${moment(a)}: mark its end.`;
     else if (b !== null) text = `Up to ${moment(b)}: mark its start.`;

@@ -42,7 +42,7 @@ class Tile {
     setText(this.badge, api.stateNames[c.state]);
     const away = c.state !== "live";
     const reason = api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : "";
-    setText(this.detail, away ? `since ${moment(api.awaySince(c))}, ${span(Date.now() - api.awaySince(c))}` : `${rate(c.bitrate)}${c.path === "relay" ? ", by relay" : ""}${reason}`);
+    setText(this.detail, away ? `since ${moment(api.awaySince(c))}, ${span(Date.now() - api.awaySince(c))}` : `${rate(c.bitrate)}${c.path === "relay" ? ", by relay" : ""}${api.fromViewers(c)}${reason}`);
     setText(this.note, c.recorded.error ? `Not recorded: ${c.recorded.error}` : away ? api.why(c) : "");
     if (back) this.live?.now();
     if (this.state !== c.state) {

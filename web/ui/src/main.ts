@@ -2,7 +2,7 @@
 
 import * as api from "./api";
 import { CameraView } from "./camera";
-import { h, setText, size } from "./dom";
+import { h, setText, size, span } from "./dom";
 import { Grid } from "./grid";
 
 /** View is what fills the page under its head. */
@@ -55,15 +55,31 @@ async function refresh() {
   timer = window.setTimeout(() => void refresh(), every);
 }
 
+const day = 24 * 3600e3;
+
+/** outlook says when a storage is full, or how far back it will reach. */
+function outlook(f?: api.Forecast): string {
+  if (f?.full) {
+    const left = Date.parse(f.full) - Date.now();
+    return `, full ${left > 0 ? `in ${span(left)}` : "now"}: unlock recordings, or set max-bytes or keep-free`;
+  }
+  if (f?.evicts && Date.parse(f.evicts) > Date.now()) return `, the oldest go in ${span(Date.parse(f.evicts) - Date.now())}`;
+  if (f?.evicts && f.holds) return `, reaches back ${span(f.holds * 1000)}`;
+  return "";
+}
+
 async function showStorage() {
   try {
     const s = await api.system();
     thumbnails = s.thumbnails;
     const broken = s.storages.filter((x) => x.error);
-    storage.classList.toggle("bad", broken.length > 0);
+    const soon = s.forecasts.filter((f) => f.full && Date.parse(f.full) < Date.now() + day);
+    storage.classList.toggle("bad", broken.length + soon.length > 0);
     setText(
       storage,
-      broken.length ? broken.map((x) => `${x.dir}: ${x.error}`).join("; ") : s.storages.map((x) => `${size(x.bytes)} recorded, ${size(x.free)} free`).join("; "),
+      broken.length
+        ? broken.map((x) => `${x.dir}: ${x.error}`).join("; ")
+        : s.storages.map((x) => `${size(x.bytes + x.open_bytes)} recorded, ${size(x.free)} free${outlook(s.forecasts.find((f) => f.dir === x.dir))}`).join("; "),
     );
   } catch {
     // refresh says that there is no contact

@@ -153,6 +153,12 @@ export class Timeline {
     return this.data.spans.some((s) => s.from <= at && at < s.to);
   }
 
+  /** reload fetches anew what is shown: something of it was changed. */
+  reload() {
+    this.loaded.at = 0;
+    this.want(true);
+  }
+
   /** tick fetches anew what has grown meanwhile; called every few seconds. */
   tick() {
     if (this.to > Date.now() - 5 * minute) this.want(true);
@@ -274,7 +280,7 @@ export class Timeline {
       g.fillStyle = colours.grid;
       g.fillRect(x, axisHeight - 4, 1, height);
       const label = clock(t) === "00:00:00" ? dayOf(t).slice(5) : step < minute ? clock(t) : clock(t).slice(0, 5);
-      g.fillStyle = colours.axis;
+      g.fillStyle = getComputedStyle(this.root).color;
       const half = g.measureText(label).width / 2;
       g.fillText(label, Math.min(Math.max(x - half, 1), w - 2 * half - 1), 13);
     }

@@ -90,6 +90,8 @@ async function steps(page, context, shot) {
   const away = `.tile[data-camera="${want.away}"]`;
   await page.waitForFunction((s) => /refused/.test(document.querySelector(s)?.querySelector(".note")?.textContent), away);
   assert.match(await page.textContent(`${away} .detail`), /^since \d/);
+  // Nothing is complete yet, but what is being written counts.
+  await page.waitForFunction(() => /^[1-9].* recorded, .* free/.test(document.querySelector(".storage").textContent));
   await fits(page, 1280);
   await shot("grid");
 
@@ -179,6 +181,22 @@ async function steps(page, context, shot) {
   const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
   measured.file = path.join(want.download, download.suggestedFilename());
   await download.saveAs(measured.file);
+
+  // The marked stretch is kept, with its reason, until it is unlocked; that is asked twice.
+  await page.fill("input[aria-label='Why this stretch is kept']", "case 7");
+  await page.click("text=/^Keep$/");
+  const kept = page.locator(".locks li", { hasText: "case 7" });
+  await kept.waitFor();
+  await page.locator(".locks li", { hasText: "evidence" }).waitFor();
+  await shot("kept");
+  await page.emulateMedia({ colorScheme: "light" });
+  await shot("kept-light");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await kept.locator("text=Unlock").click();
+  assert.equal(await kept.count(), 1, "one press unlocks");
+  await kept.locator("text=Limits may remove it then").click();
+  await kept.waitFor({ state: "detached" });
+  assert.equal(await page.locator(".locks li", { hasText: "evidence" }).count(), 1);
 
   // Telephone sound is heard, recorded and live.
   if (want.telephone) {
