@@ -3,6 +3,7 @@
 package gstsink
 
 import (
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,4 +69,51 @@ func BenchmarkStop(b *testing.B) {
 	}
 	b.ReportMetric(float64(all.Nanoseconds())/float64(b.N), "ns-to-NULL")
 	b.ReportMetric(float64(worst.Nanoseconds()), "ns-worst")
+}
+
+// BenchmarkFreshPipelines measures what a new pipeline for each talk leaves in the process,
+// with this sink and with fakesink in its place: docs/design/0013, "Memory". Say
+// -benchtime=1000x, and MALLOC_ARENA_MAX=1 to have the allocator's arenas out of it.
+func BenchmarkFreshPipelines(b *testing.B) {
+	const (
+		sound   = "audiotestsrc num-buffers=20 samplesperbuffer=160 ! audio/x-raw,format=S16LE,rate=8000,channels=1"
+		encoder = "videotestsrc num-buffers=10 ! video/x-raw,width=64,height=48,framerate=25/1 ! x264enc tune=zerolatency speed-preset=ultrafast ! h264parse"
+	)
+	for _, bm := range []struct{ name, line string }{
+		{"sound/fakesink", sound + " ! fakesink"},
+		{"sound/xp2psink", sound + " ! xp2psink sync=false"},
+		{"x264enc/fakesink", encoder + " ! fakesink"},
+		{"x264enc/xp2psink", "xp2psink name=sink sync=false " + sound + " ! sink. " + encoder + " ! sink.video"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			c := &camera{takes: alaw}
+			c.use(b)
+			do := func(n int) int {
+				for range n {
+					p, err := gst.NewPipelineFromString(bm.line)
+					if err != nil {
+						b.Fatal(err)
+					}
+					p.SetState(gst.StatePlaying)
+					m := p.GetPipelineBus().TimedPopFiltered(gst.ClockTime(patience), gst.MessageEOS|gst.MessageError)
+					if m == nil || m.Type() == gst.MessageError {
+						b.Fatal("the pipeline has not come to its end")
+					}
+					p.SetState(gst.StateNull)
+					c.mu.Lock()
+					c.voices, c.asked = nil, nil
+					c.mu.Unlock()
+				}
+				for range 3 { // what go-gst keeps goes with its finalizers
+					debug.FreeOSMemory()
+					time.Sleep(10 * time.Millisecond)
+				}
+				return rss(b)
+			}
+			first := do(50)
+			b.ResetTimer()
+			grown := do(b.N) - first
+			b.ReportMetric(float64(grown)/(1<<10), "KiB-grown")
+		})
+	}
 }

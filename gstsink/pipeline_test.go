@@ -469,7 +469,7 @@ func TestSeek(t *testing.T) {
 	}
 }
 
-func rss(t *testing.T) int {
+func rss(t testing.TB) int {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		t.Fatal(err)

@@ -372,7 +372,9 @@ func TestLaunchErrors(t *testing.T) {
 func TestCameraComesBack(t *testing.T) {
 	n := start(t, testmedia.H264)
 	out := filepath.Join(t.TempDir(), "out.flv")
-	cmd := exec.Command("timeout", "-k", "2", "60", "gst-launch-1.0", "--no-fault", "-m",
+	// In the foreground, timeout passes a signal on once. Otherwise it gives it to its group
+	// as well, and the second one kills what has taken the first and is about to end.
+	cmd := exec.Command("timeout", "--foreground", "-k", "2", "60", "gst-launch-1.0", "--no-fault", "-m",
 		"xp2psrc", "location="+n.uri(), "retries=-1", "retry-delay=200", "timeout=3000", "!", "filesink", "buffer-mode=unbuffered", "location="+out)
 	cmd.Env = n.env()
 	messages, err := cmd.StdoutPipe()
@@ -421,12 +423,14 @@ func TestCameraComesBack(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	cmd.Process.Signal(syscall.SIGINT) // timeout passes it on
+	var said []string
 	for lines.Scan() {
+		said = append(said, lines.Text())
 	}
 	cmd.Wait()
 	ended = true
-	if code := cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("gst-launch-1.0 ended with %d", code)
+	if !cmd.ProcessState.Success() {
+		t.Errorf("gst-launch-1.0 ended by %v; behind the interrupt it said:\n%s", cmd.ProcessState, strings.Join(said, "\n"))
 	}
 	b, err := os.ReadFile(out)
 	if err != nil {

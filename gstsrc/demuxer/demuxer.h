@@ -44,7 +44,6 @@ gboolean xp2p_demux_register (gpointer plugin, GType type);
 void xp2p_demux_add (Xp2pDemux *demux, gint slot, const Xp2pFormat *format);
 void xp2p_demux_expose (Xp2pDemux *demux);
 void xp2p_demux_change (Xp2pDemux *demux, gint slot, const Xp2pFormat *format);
-void xp2p_demux_remove (Xp2pDemux *demux, gint slot);
 void xp2p_demux_segment (Xp2pDemux *demux, GstClockTime start, GstClockTime base);
 GstFlowReturn xp2p_demux_push (Xp2pDemux *demux, gint slot, gconstpointer data,
     gsize size, GstClockTime pts, GstClockTime dts, gboolean key, gboolean discont);

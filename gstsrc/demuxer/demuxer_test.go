@@ -308,6 +308,54 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// Another codec in mid-stream is new caps. A player takes them where it can, with all pictures
+// of both parts, and ends with an error where it cannot: it neither hangs nor ends early.
+func TestCodecChange(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		kinds [2]testmedia.Kind
+		err   string
+	}{
+		{"sound", [...]testmedia.Kind{testmedia.H264ALaw, testmedia.H264AAC}, ""},
+		{"pictures", [...]testmedia.Kind{testmedia.H264AAC, testmedia.H265Enhanced}, "not-negotiated"},
+	} {
+		var b []byte
+		for _, kind := range tt.kinds {
+			c, err := os.ReadFile(testmedia.FLV(t, kind, seconds, testmedia.Options{GOP: 25}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b != nil {
+				c = c[13:] // the file header
+			}
+			b = append(b, c...)
+		}
+		file := filepath.Join(t.TempDir(), "change.flv")
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for player, line := range map[string]string{
+			"decodebin3":    "filesrc location=%s ! decodebin3 name=u",
+			"uridecodebin3": "uridecodebin3 uri=file://%s name=u",
+		} {
+			t.Run(tt.name+" in "+player, func(t *testing.T) {
+				p := launch(t, line+" u. ! queue ! videoconvert ! fakesink name=v sync=false u. ! queue ! audioconvert ! fakesink sync=false", file)
+				v := p.count("v")
+				switch err := p.run(); {
+				case tt.err != "":
+					if err == nil || !strings.Contains(err.Error(), tt.err) {
+						t.Errorf("%v instead of %s", err, tt.err)
+					}
+				case err != nil:
+					t.Fatal(err)
+				case v.Load() != int64(2*testmedia.Frames(seconds)):
+					t.Errorf("%d pictures of %d", v.Load(), 2*testmedia.Frames(seconds))
+				}
+			})
+		}
+	}
+}
+
 // Made, played and gone, again and again: the process does not grow.
 func TestCycles(t *testing.T) {
 	file := testmedia.FLV(t, testmedia.H264AAC, seconds, testmedia.Options{})

@@ -42,8 +42,6 @@ func (p *pads) Change(s tracks.Slot, f *tracks.Format) {
 
 func (p *pads) Expose() { C.xp2p_demux_expose(p.c) }
 
-func (p *pads) Remove(s tracks.Slot) { C.xp2p_demux_remove(p.c, C.gint(s)) }
-
 func (p *pads) Segment(s tracks.Segment) {
 	C.xp2p_demux_segment(p.c, clockTime(s.Start), clockTime(s.Base))
 }

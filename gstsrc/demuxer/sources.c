@@ -168,28 +168,19 @@ xp2p_demux_change (Xp2pDemux *demux, gint slot, const Xp2pFormat *format)
   gst_caps_unref (caps);
 }
 
-/* Takes a source away. eos: downstream is to know that it ended. */
 static void
-remove_track (Xp2pDemux *demux, gint slot, gboolean eos)
+remove_track (Xp2pDemux *demux, gint slot)
 {
   Track *track = &demux->tracks[slot];
 
   if (!track->pad)
     return;
-  if (eos)
-    gst_pad_push_event (track->pad, gst_event_new_eos ());
   gst_flow_combiner_remove_pad (demux->flows, track->pad);
   gst_pad_set_active (track->pad, FALSE);
   if (track->exposed)
     gst_element_remove_pad (demux->element, track->pad);
   g_clear_object (&track->pad);
   g_clear_object (&track->stream);
-}
-
-void
-xp2p_demux_remove (Xp2pDemux *demux, gint slot)
-{
-  remove_track (demux, slot, TRUE);
 }
 
 void
@@ -283,7 +274,7 @@ void
 xp2p_demux_clear (Xp2pDemux *demux)
 {
   for (gint i = 0; i < XP2P_SLOTS; i++) {
-    remove_track (demux, i, FALSE);
+    remove_track (demux, i);
     demux->made[i] = 0;
   }
   gst_flow_combiner_clear (demux->flows);

@@ -344,12 +344,11 @@ func (d *Demuxer) put(s Slot, f *Format) {
 		*t = track{there: true, format: *f, last: d.last, discont: true, waiting: s == Video}
 		d.out.Add(s, f)
 		d.added = true
-	case t.format.Codec != f.Codec:
-		d.out.Remove(s)
-		*t = track{there: true, format: *f, last: d.last, discont: true, waiting: s == Video}
-		d.out.Add(s, f)
-		d.added = true
 	default:
+		// Another codec too: GStreamer's players wait for ever, or end, where one of two
+		// pads is exchanged. What is behind the pad takes the new caps, or says that it
+		// cannot.
+		t.discont = t.discont || t.format.Codec != f.Codec
 		t.format = *f
 		t.waiting = s == Video // pictures of the old configuration cannot follow
 		d.out.Change(s, f)

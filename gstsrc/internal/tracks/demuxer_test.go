@@ -37,7 +37,6 @@ func (r *recorded) Expose() { r.note("expose") }
 func (r *recorded) Change(s Slot, f *Format) {
 	r.note("change %d %v %dx%d", s, f.Codec, f.Width, f.Height)
 }
-func (r *recorded) Remove(s Slot)                        { r.note("remove %d", s) }
 func (r *recorded) Segment(s Segment)                    { r.note("segment"); r.segments = append(r.segments, s) }
 func (r *recorded) Gap(s Slot, at, length time.Duration) { r.note("gap %d", s) }
 func (r *recorded) Complete()                            { r.note("complete") }
@@ -183,7 +182,7 @@ func TestChanges(t *testing.T) {
 		{"resolution", build(t, append(slices.Clone(small), shifted(large, s)...)...),
 			[]string{"add 0 h264 320x180 25 0/0", "add 1 aac 0x0 0 44100/1", "expose", "segment", "complete", "change 0 h264 640x360"}, []Segment{{}}},
 		{"codec", build(t, append(slices.Clone(small), shifted(h265, s)...)...),
-			[]string{"add 0 h264 320x180 25 0/0", "add 1 aac 0x0 0 44100/1", "expose", "segment", "complete", "remove 0", "add 0 h265 320x180 25 0/0", "expose"}, []Segment{{}}},
+			[]string{"add 0 h264 320x180 25 0/0", "add 1 aac 0x0 0 44100/1", "expose", "segment", "complete", "change 0 h265 320x180"}, []Segment{{}}},
 		{"sound pauses", build(t, append(slices.Clone(small), shifted(only(small, demux.Video), s)...)...),
 			[]string{"add 0 h264 320x180 25 0/0", "add 1 aac 0x0 0 44100/1", "expose", "segment", "complete", "gap 1"}, []Segment{{}}},
 		{"joined late", build(t, shifted(small, time.Hour)...),

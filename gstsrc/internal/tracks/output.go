@@ -53,14 +53,13 @@ type Packet struct {
 // Output does what a Demuxer finds. Its calls come from the goroutine that calls
 // the Demuxer.
 type Output interface {
-	// Add begins a track; there was none in its slot, or it was removed. Expose, before
+	// Add begins a track; there was none in its slot. Expose, before
 	// its first unit, shows those that were added: all that begin together at once,
 	// since players choose anew whenever there is one more.
 	Add(Slot, *Format)
 	Expose()
-	// Change gives a track another configuration of the same codec.
+	// Change gives a track another configuration, or another codec.
 	Change(Slot, *Format)
-	Remove(Slot)
 	// Segment comes before the first unit and where the stream's times jump. It is not
 	// called when upstream says how its times are meant.
 	Segment(Segment)

@@ -4,7 +4,6 @@ package target
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 )
@@ -13,12 +12,6 @@ import (
 const (
 	SchemeHTTP  = "xp2p+http"
 	SchemeHTTPS = "xp2p+https"
-)
-
-// The parameters of such a URI that are for this side, besides _rendezvous and _app.
-const (
-	paramCodeURL = "_code_url"
-	paramSwarm   = "_swarm"
 )
 
 // Stream is what an xp2p+http or xp2p+https URI says. Empty fields were not in it.
@@ -57,28 +50,11 @@ func ParseHTTP(uri string) (s Stream, err error) {
 		return s, errors.New("not a URI of http-flv; it " + form)
 	}
 	rest, query, asked := strings.Cut(rest, "?")
-	var servers []string
-	for field := range strings.SplitSeq(query, "&") {
-		key, value, _ := strings.Cut(field, "=")
-		switch key {
-		case paramCodeURL:
-			s.CodeURL, err = url.QueryUnescape(value)
-		case paramRendezvous:
-			s.Rendezvous, err = url.QueryUnescape(value)
-		case paramApp:
-			s.App, err = url.QueryUnescape(value)
-		case paramSwarm:
-			if value != "on" && value != "off" {
-				return Stream{}, errors.New("URI parameter _swarm is on or off")
-			}
-			s.Swarm = value == "on"
-		default:
-			servers = append(servers, field)
-		}
-		if err != nil {
-			return Stream{}, fmt.Errorf("URI parameter %s has a broken %%-escape", key)
-		}
+	o, servers, err := split(query) // an xp2pInfo means nothing here, and is not for a server
+	if err != nil {
+		return s, err
 	}
+	s.CodeURL, s.Swarm, s.Rendezvous, s.App = o.codeURL, o.swarm, o.rendezvous, o.app
 	s.URL = scheme + "://" + rest
 	if query = strings.Join(servers, "&"); asked && query != "" {
 		s.URL += "?" + query

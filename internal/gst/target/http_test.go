@@ -33,6 +33,10 @@ func TestHTTP(t *testing.T) {
 		{location: "xp2p+https://h/a.flv", set: Properties{Swarm: true}, env: map[string]string{EnvApp: "e.json"}, want: Target{HTTP: "https://h/a.flv", Swarm: true}},
 		{location: "xp2p+https://h/a.flv", set: Properties{Swarm: true, App: "p.json"}, err: "rendezvous and app go together"},
 
+		{location: "xp2p+https://h/a.flv?_xp2p_info=XP2PAAAA%1&b=c", want: Target{HTTP: "https://h/a.flv?b=c"}},
+
+		{location: "xp2p://T/cam?_code_url=https://h/secret", err: "xp2p+https://HOST"},
+		{location: "xp2p://T/cam?_swarm=on", err: "xp2p+https://HOST"},
 		{location: "xp2p+http:///a.flv", err: "xp2p+https://HOST"},
 		{location: "xp2p+http://h:x/a?secret", err: "xp2p+https://HOST"},
 		{location: "xp2p+http://h/secret?_swarm=1", err: "_swarm is on or off"},

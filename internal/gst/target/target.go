@@ -69,7 +69,7 @@ func Resolve(p Properties, getenv func(string) string) (Target, error) {
 		return resolveHTTP(p, getenv)
 	}
 	if p.Swarm || p.CodeURL != "" {
-		return Target{}, bad(errors.New("code-url and swarm are for a stream of many viewers: set location to its URL, xp2p+https://HOST/PATH.flv"))
+		return Target{}, bad(errManyViewers)
 	}
 	var u URI
 	if p.Location != "" {
@@ -115,6 +115,8 @@ func first(values ...string) string {
 	}
 	return ""
 }
+
+var errManyViewers = errors.New("code-url and swarm are for a stream of many viewers: set location to its URL, xp2p+https://HOST/PATH.flv")
 
 func missing(property, param, env, what string) error {
 	return bad(errors.New("no " + property + " given: set the property " + property + ", the URI parameter " +

@@ -26,6 +26,7 @@ var uriCases = []struct {
 	{"names with escapes", "xp2p://a%20b/c%2Bd", URI{Product: "a b", Device: "c+d"}, ""},
 	{"xp2pInfo alone", "xp2p://?_xp2p_info=XP2PA%1", URI{XP2PInfo: "XP2PA%1"}, ""},
 	{"fragment is dropped", "xp2p://P/D?a=b#t=10", URI{Product: "P", Device: "D", Query: "a=b"}, ""},
+	{"fields without a name are dropped", "xp2p://P/D?&a=b&&=c", URI{Product: "P", Device: "D", Query: "a=b"}, ""},
 	{"trailing slash", "xp2p://P/D/", URI{Product: "P", Device: "D"}, ""},
 
 	{"other scheme", "rtsp://P/D", URI{}, "not an xp2p URI"},
@@ -66,7 +67,7 @@ func FuzzParseURI(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, p := range []string{paramRendezvous, paramApp, paramXP2PInfo} {
+		for _, p := range []string{paramRendezvous, paramApp, paramXP2PInfo, paramCodeURL, paramSwarm} {
 			if has(u.Query, p) {
 				t.Errorf("%s would go to the camera: %q", p, u.Query)
 			}

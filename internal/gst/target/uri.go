@@ -4,21 +4,13 @@ package target
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // Scheme is the URI scheme of a camera reached peer to peer.
 const Scheme = "xp2p"
-
-// The URI parameters that are for this side of the link. They are not part of
-// the request that goes to the camera.
-const (
-	paramRendezvous = "_rendezvous"
-	paramApp        = "_app"
-	paramXP2PInfo   = "_xp2p_info"
-)
 
 // URI is what an xp2p URI says. Empty fields were not in it.
 type URI struct {
@@ -54,34 +46,17 @@ func ParseURI(s string) (URI, error) {
 		return URI{}, errors.New("the URI names a product without a device or the reverse: xp2p://PRODUCT/DEVICE")
 	}
 
-	var camera []string
-	for field := range strings.SplitSeq(query, "&") {
-		key, value, _ := strings.Cut(field, "=")
-		switch key {
-		case paramRendezvous:
-			u.Rendezvous, err = url.QueryUnescape(value)
-		case paramApp:
-			u.App, err = url.QueryUnescape(value)
-		case paramXP2PInfo:
-			u.XP2PInfo, err = unescapeInfo(value)
-		case "":
-		default:
-			camera = append(camera, field)
-		}
-		if err != nil {
-			return URI{}, fmt.Errorf("URI parameter %s has a broken %%-escape", key)
-		}
+	o, camera, err := split(query)
+	switch {
+	case err != nil:
+		return URI{}, err
+	case o.swarm || o.codeURL != "":
+		return URI{}, errManyViewers
 	}
-	u.Query = strings.Join(camera, "&")
+	u.Rendezvous, u.App, u.XP2PInfo = o.rendezvous, o.app, o.xp2pInfo
+	u.Query = strings.Join(slices.DeleteFunc(camera, nameless), "&")
 	return u, nil
 }
 
-// unescapeInfo undoes the escaping of an xp2pInfo, which has a '%' of its own
-// in front of the device version ("XP2P…%2.4.46"). People paste it as it is, so
-// the text is only unescaped when that '%' is written "%25".
-func unescapeInfo(s string) (string, error) {
-	if !strings.Contains(s, "%25") {
-		return s, nil
-	}
-	return url.QueryUnescape(s)
-}
+// nameless says that a field of a query has no name, and so means nothing to a camera.
+func nameless(field string) bool { return field == "" || field[0] == '=' }
