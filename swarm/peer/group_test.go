@@ -306,8 +306,10 @@ func TestLeadersDie(t *testing.T) {
 	})
 	var peers []*Peer
 	var l []*recording
-	for _, m := range all {
+	for _, m := range all { // whose truth begins before what the viewers see
 		m.play("")
+	}
+	for _, m := range all {
 		for range 2 {
 			p, x := m.watch(nil)
 			peers, l = append(peers, p), append(l, x)

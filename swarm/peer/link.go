@@ -18,7 +18,8 @@ import (
 const (
 	// connectTimeout bounds the making of a link.
 	connectTimeout = 10 * time.Second
-	// maxLinkings bounds the links that are being made at a time.
+	// maxLinkings bounds the links that others are making to this viewer at a time; its own
+	// are bounded by the node, and must not want for room in a crowd.
 	maxLinkings = 24
 	// maxSignals bounds the signals that wait for a link; more are lost, which costs candidates.
 	maxSignals = 64
@@ -44,7 +45,7 @@ func (p *Peer) hello() string { return "xp2p swarm " + p.verifier.Swarm.String()
 
 // newLinking prepares a link. It is the loop's.
 func (p *Peer) newLinking(id string, peer wire.PeerID, pin link.Pin, ours bool) (*linking, error) {
-	if len(p.linkings)-len(p.links) >= maxLinkings {
+	if !ours && p.guests() >= maxLinkings {
 		return nil, errors.New("too many links are being made")
 	}
 	if p.linkings[id] != nil {
@@ -78,6 +79,16 @@ func (p *Peer) newLinking(id string, peer wire.PeerID, pin link.Pin, ours bool) 
 	}
 	p.linkings[id] = k
 	return k, nil
+}
+
+// guests counts the links that others are making.
+func (p *Peer) guests() (n int) {
+	for _, k := range p.linkings {
+		if !k.ours && !k.up {
+			n++
+		}
+	}
+	return n
 }
 
 // servers are those that find paths. Relays are left out: what viewers send each other

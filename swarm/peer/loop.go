@@ -204,6 +204,9 @@ func (p *Peer) takeEpoch(body []byte) error {
 		for n := range p.epochs {
 			oldest = min(oldest, n)
 		}
+		if oldest == e.Number {
+			return nil // of long ago, which somebody sends again
+		}
 		delete(p.epochs, oldest)
 	}
 	p.epochs[e.Number] = e
