@@ -45,9 +45,10 @@ const (
 	MuLaw              // Data: G.711 mu-law bytes
 	PCM                // Data: signed 16-bit little-endian samples
 	Opus               // Data: one Opus packet; config: OpusHead (RFC 7845 §5.1)
+	FLAC               // Data: one FLAC frame; config: STREAMINFO (RFC 9639 §8.2). For browsers, in place of G.711: no stream is read that has it
 )
 
-var codecNames = [...]string{"unknown", "h264", "h265", "aac", "mp3", "alaw", "mulaw", "pcm", "opus"}
+var codecNames = [...]string{"unknown", "h264", "h265", "aac", "mp3", "alaw", "mulaw", "pcm", "opus", "flac"}
 
 func (c Codec) String() string {
 	if int(c) < len(codecNames) {

@@ -20,7 +20,7 @@ func postError(sink unsafe.Pointer, err error) { element.PostError(sink, "talk",
 // describe makes a problem of what a talker or a target gave.
 func describe(err error) element.Problem {
 	code, coded := session.CodeOf(err)
-	if !coded && errors.As(err, new(*talker.Error)) {
+	if !coded && errors.As(err, new(*talker.Error)) && !errors.As(err, new(*talker.NoSoundError)) {
 		code, coded = session.VoiceFailed, true // the network's own errors have no code
 	}
 	return element.NewProblem(err, kind(err), code, coded, cause(err), advice(err, code))
@@ -42,6 +42,9 @@ func kind(err error) gst.ErrorCode {
 	}
 	if code, _ := session.CodeOf(err); code == session.NotSupported {
 		return gst.ResourceErrorSettings
+	}
+	if errors.As(err, new(*talker.NoSoundError)) {
+		return gst.ResourceErrorRead
 	}
 	var e *talker.Error
 	if errors.As(err, &e) && e.Phase == talker.Opening {
@@ -78,6 +81,13 @@ func advice(err error, code session.Code) string {
 	}
 	if a, ok := element.Advice(err); ok {
 		return a
+	}
+	if none := new(talker.NoSoundError); errors.As(err, &none) {
+		if none.Pictures {
+			return "a video call needs both: check the source of the pad sink, or give it silence where there is none " +
+				"(audiotestsrc wave=silence is-live=true); the property start-timeout says how long to wait"
+		}
+		return "check what is in front of the pad sink; the camera is called when sound comes"
 	}
 	if errors.As(err, new(*talker.TimeoutError)) {
 		return "check that the camera is on and the network lets UDP through, or raise the property timeout"

@@ -20,11 +20,12 @@ import (
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/g711"
 	"github.com/xp2p/xp2p/internal/gst/element"
+	"github.com/xp2p/xp2p/internal/gst/guard"
 	"github.com/xp2p/xp2p/session"
 )
 
 func TestMain(m *testing.M) {
-	os.Setenv("G_DEBUG", "fatal-criticals")
+	guard.Criticals()
 	gst.Init(nil)
 	if !Register(nil) {
 		fmt.Fprintln(os.Stderr, "xp2psink cannot be registered")
@@ -32,6 +33,8 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+func TestCriticalsAreFatal(t *testing.T) { guard.Check(t) }
 
 // patience bounds a wait for something that must come; it is no measure of speed.
 const patience = time.Minute

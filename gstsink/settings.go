@@ -19,7 +19,8 @@ import (
 // values are the element's properties.
 type values struct {
 	target.Properties
-	timeout uint // ms
+	timeout      uint // ms
+	startTimeout uint // ms
 }
 
 // settings are the properties behind their lock. Any thread reads and sets them.
@@ -70,18 +71,26 @@ func xp2pSinkGetString(sink C.gpointer, id C.guint) *C.gchar {
 	return nil
 }
 
-//export xp2pSinkSetTimeout
-func xp2pSinkSetTimeout(sink C.gpointer, ms C.guint) {
+// time is one of the times.
+func (v *values) time(id C.guint) *uint {
+	if id == C.XP2P_SINK_PROP_START_TIMEOUT {
+		return &v.startTimeout
+	}
+	return &v.timeout
+}
+
+//export xp2pSinkSetTime
+func xp2pSinkSetTime(sink C.gpointer, id, ms C.guint) {
 	s := &of(unsafe.Pointer(sink)).settings
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.v.timeout = uint(ms)
+	*s.v.time(id) = uint(ms)
 }
 
-//export xp2pSinkGetTimeout
-func xp2pSinkGetTimeout(sink C.gpointer) C.guint {
+//export xp2pSinkGetTime
+func xp2pSinkGetTime(sink C.gpointer, id C.guint) C.guint {
 	v := of(unsafe.Pointer(sink)).settings.get()
-	return C.guint(v.timeout)
+	return C.guint(*v.time(id))
 }
 
 //export xp2pSinkStats

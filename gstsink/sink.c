@@ -46,7 +46,8 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
       xp2pSinkSetString (object, id, (gchar *) g_value_get_string (value));
       break;
     case XP2P_SINK_PROP_TIMEOUT:
-      xp2pSinkSetTimeout (object, g_value_get_uint (value));
+    case XP2P_SINK_PROP_START_TIMEOUT:
+      xp2pSinkSetTime (object, id, g_value_get_uint (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -63,7 +64,8 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
       g_value_take_string (value, xp2pSinkGetString (object, id));
       break;
     case XP2P_SINK_PROP_TIMEOUT:
-      g_value_set_uint (value, xp2pSinkGetTimeout (object));
+    case XP2P_SINK_PROP_START_TIMEOUT:
+      g_value_set_uint (value, xp2pSinkGetTime (object, id));
       break;
     case XP2P_SINK_PROP_STATS:
       g_value_take_boxed (value, xp2pSinkStats (object));
@@ -98,6 +100,11 @@ install_properties (GObjectClass *klass)
           "Longest wait in ms for the camera, to take the line and then each time for it "
           "to take more sound (0 = no limit)",
           0, G_MAXINT, XP2P_SINK_DEFAULT_TIMEOUT, READ_WRITE));
+  g_object_class_install_property (klass, XP2P_SINK_PROP_START_TIMEOUT,
+      g_param_spec_uint ("start-timeout", "Start timeout",
+          "Longest wait in ms for the pipeline's first sound: without it a warning is posted, "
+          "and so long after the first picture an error (0 = no limit)",
+          0, G_MAXINT, XP2P_SINK_DEFAULT_START_TIMEOUT, READ_WRITE));
   g_object_class_install_property (klass, XP2P_SINK_PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Since the element went to PAUSED: buffers, bytes, talks, pictures, dropped, "
@@ -170,6 +177,14 @@ running_time (GstBaseSink *sink, GstClockTime at)
   return gst_segment_to_running_time (&sink->segment, GST_FORMAT_TIME, at);
 }
 
+/* The first call for a buffer, before any wait. */
+static GstFlowReturn
+prepare (GstBaseSink *sink, GstBuffer *buffer)
+{
+  xp2pSinkStarted (sink);
+  return GST_FLOW_OK;
+}
+
 static GstFlowReturn
 render (GstBaseSink *sink, GstBuffer *buffer)
 {
@@ -216,8 +231,17 @@ wait_event (GstBaseSink *sink, GstEvent *event)
 static gboolean
 event (GstBaseSink *sink, GstEvent *event)
 {
-  if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
-    xp2pSinkDiscard (sink);
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_FLUSH_STOP:
+      xp2pSinkDiscard (sink);
+      break;
+    case GST_EVENT_GAP: /* these preroll as sound does */
+    case GST_EVENT_EOS:
+      xp2pSinkStarted (sink);
+      break;
+    default:
+      break;
+  }
   return GST_BASE_SINK_CLASS (parent_class)->event (sink, event);
 }
 
@@ -265,6 +289,25 @@ change_state (GstElement *element, GstStateChange transition)
   return ret;
 }
 
+static gboolean
+query (GstElement *element, GstQuery *query)
+{
+  return GST_ELEMENT_CLASS (parent_class)->query (element, query)
+      && (GST_QUERY_TYPE (query) != GST_QUERY_LATENCY || xp2p_sink_add_latency (element, query));
+}
+
+/* The base class gives an event to the sound's branch. Latency alone is for both: a seek
+ * and the like would reach a source behind both twice. */
+static gboolean
+send_event (GstElement *element, GstEvent *event)
+{
+  gboolean ok = TRUE;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY)
+    ok = xp2p_sink_push_latency (element, event);
+  return GST_ELEMENT_CLASS (parent_class)->send_event (element, event) && ok;
+}
+
 void
 xp2p_sink_class_init (gpointer klass)
 {
@@ -287,9 +330,12 @@ xp2p_sink_class_init (gpointer klass)
   xp2p_sink_add_video_template (element);
 
   element->change_state = change_state;
+  element->query = query;
+  element->send_event = send_event;
   element->request_new_pad = xp2p_sink_request_pad;
   element->release_pad = xp2p_sink_release_pad;
   base->set_caps = set_caps;
+  base->prepare = prepare;
   base->render = render;
   base->wait_event = wait_event;
   base->event = event;

@@ -25,7 +25,8 @@ type sink struct {
 
 // New is called by go-glib for each instance.
 func (*sink) New() glib.GoObjectSubclass {
-	return &sink{settings: settings{v: values{timeout: C.XP2P_SINK_DEFAULT_TIMEOUT}}}
+	return &sink{settings: settings{v: values{
+		timeout: C.XP2P_SINK_DEFAULT_TIMEOUT, startTimeout: C.XP2P_SINK_DEFAULT_START_TIMEOUT}}}
 }
 
 // ClassInit is called by go-glib; sink.c does the work.

@@ -14,10 +14,12 @@ enum {
   XP2P_SINK_PROP_APP,
   XP2P_SINK_PROP_XP2P_INFO,
   XP2P_SINK_PROP_TIMEOUT,
+  XP2P_SINK_PROP_START_TIMEOUT,
   XP2P_SINK_PROP_STATS,
 };
 
-#define XP2P_SINK_DEFAULT_TIMEOUT 10000 /* ms */
+#define XP2P_SINK_DEFAULT_TIMEOUT 10000       /* ms */
+#define XP2P_SINK_DEFAULT_START_TIMEOUT 10000 /* ms */
 
 /* Codecs by the numbers of demux.Codec. */
 enum {
@@ -35,6 +37,10 @@ GstPad *xp2p_sink_request_pad (GstElement *element, GstPadTemplate *template,
     const gchar *name, const GstCaps *caps);
 void xp2p_sink_release_pad (GstElement *element, GstPad *pad);
 gboolean xp2p_sink_check_pads (GstElement *element);
+/* Adds to the answer of a latency query, which is the sound's, that of the pictures. */
+gboolean xp2p_sink_add_latency (GstElement *element, GstQuery *query);
+/* Gives the pictures' branch a latency event; keeps the event. */
+gboolean xp2p_sink_push_latency (GstElement *element, GstEvent *event);
 void xp2p_sink_add_video_template (GstElementClass *klass);
 
 /* Called once each, while the type is made and registered. */

@@ -164,6 +164,47 @@ xp2p_sink_check_pads (GstElement *element)
   return ok;
 }
 
+/* The base class answers for the sound, as live where it syncs. A call needs what its
+ * slowest branch needs and has what its shortest queues hold, as GstAggregator and GstBin
+ * fold it; a branch that is not live, or cannot say yet, asks for nothing. */
+gboolean
+xp2p_sink_add_latency (GstElement *element, GstQuery *query)
+{
+  GstPad *video = gst_element_get_static_pad (element, "video");
+  GstQuery *ask;
+  GstClockTime min, max, video_min, video_max;
+  gboolean live, video_live;
+
+  if (!video)
+    return TRUE;
+  ask = gst_query_new_latency ();
+  if (gst_pad_peer_query (video, ask)) {
+    gst_query_parse_latency (query, &live, &min, &max);
+    gst_query_parse_latency (ask, &video_live, &video_min, &video_max);
+    if (live && video_live) {
+      video_min += gst_base_sink_get_processing_deadline (GST_BASE_SINK (element));
+      /* NONE is the largest. */
+      gst_query_set_latency (query, TRUE, MAX (min, video_min), MIN (max, video_max));
+    }
+  }
+  gst_query_unref (ask);
+  gst_object_unref (video);
+  return TRUE;
+}
+
+gboolean
+xp2p_sink_push_latency (GstElement *element, GstEvent *event)
+{
+  GstPad *video = gst_element_get_static_pad (element, "video");
+  gboolean ok = TRUE;
+
+  if (video) {
+    ok = gst_pad_push_event (video, gst_event_ref (event));
+    gst_object_unref (video);
+  }
+  return ok;
+}
+
 void
 xp2p_sink_add_video_template (GstElementClass *klass)
 {

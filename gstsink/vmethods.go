@@ -40,9 +40,11 @@ func xp2pSinkBegin(sink C.gpointer) C.gboolean {
 		return C.FALSE
 	}
 	s.state.begin(talker.New(newDialer(t, element.Logger), talker.Options{
-		Request: request,
-		Timeout: time.Duration(v.timeout) * time.Millisecond,
-		Events:  func(e session.Event) { element.PostEvent(ptr, e) },
+		Request:      request,
+		Timeout:      time.Duration(v.timeout) * time.Millisecond,
+		StartTimeout: time.Duration(v.startTimeout) * time.Millisecond,
+		Late:         func(err error) { late(ptr, err) },
+		Events:       func(e session.Event) { element.PostEvent(ptr, e) },
 	}))
 	return C.TRUE
 }
@@ -87,6 +89,24 @@ func xp2pSinkHangUp(sink C.gpointer) {
 		t.HangUp()
 		st.unlock(false)
 	}
+}
+
+// xp2pSinkStarted is the first of the sound, or of its end.
+//
+//export xp2pSinkStarted
+func xp2pSinkStarted(sink C.gpointer) {
+	if t, _ := of(unsafe.Pointer(sink)).state.running(); t != nil {
+		t.Started()
+	}
+}
+
+// late says that no sound comes: that the talker waits on, or has ended.
+func late(ptr unsafe.Pointer, err error) {
+	if errors.As(err, new(*talker.Error)) {
+		fail(ptr, err)
+		return
+	}
+	element.PostWarning(ptr, "wait for sound", describe(err))
 }
 
 //export xp2pSinkDiscard

@@ -22,12 +22,13 @@ import (
 	"github.com/xp2p/xp2p/grant"
 	"github.com/xp2p/xp2p/gstsrc/demuxer"
 	"github.com/xp2p/xp2p/internal/gst/element"
+	"github.com/xp2p/xp2p/internal/gst/guard"
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/session"
 )
 
 func TestMain(m *testing.M) {
-	os.Setenv("G_DEBUG", "fatal-criticals")
+	guard.Criticals()
 	gst.Init(nil)
 	if !Register(nil) || !demuxer.Register(nil) {
 		fmt.Fprintln(os.Stderr, "the elements cannot be registered")
@@ -35,6 +36,8 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+func TestCriticalsAreFatal(t *testing.T) { guard.Check(t) }
 
 // patience bounds a wait for something that must come; it is no measure of speed.
 const patience = time.Minute

@@ -49,14 +49,16 @@ type Run struct {
 	part *part   // being filled; nil while there is no segment
 	held []*part // sealed, waiting for the clock
 
-	waiting   bool // for a key picture
-	retrack   bool // the tracks changed: the next key picture begins a segment
-	lastVideo trackTime
-	lastAudio trackTime
-	sound     audioClock
-	soundFrom time.Duration // DTS of the first sound while there was no picture, and
-	soundOnly bool          // sound is recorded alone
-	heard     bool          // soundFrom is valid
+	waiting    bool // for a key picture
+	retrack    bool // the tracks changed: the next key picture begins a segment
+	lastVideo  trackTime
+	lastAudio  trackTime
+	sound      audioClock
+	soundFrom  time.Duration // DTS of the first sound while there was no picture, and
+	soundOnly  bool          // sound is recorded alone
+	heard      bool          // soundFrom is valid
+	early      []earlySound  // what came meanwhile, and
+	earlyBytes int           // its size
 
 	changes  int           // of configuration, counted down with time
 	changeAt time.Duration // media time of the last count
@@ -130,6 +132,8 @@ func (r *Run) configure(u *demux.Unit) error {
 			return nil
 		}
 		r.video = &t
+		r.camera.stats.ignored.Add(int64(len(r.early))) // before the first key picture
+		r.forgetEarly()
 		// Pictures that follow are of the new configuration: they need a new init.
 		r.endSegment()
 	} else {
@@ -499,4 +503,5 @@ func (r *Run) breakOff(cause Cause) {
 	r.stampedWall = time.Time{}
 	r.lastVideo, r.lastAudio = trackTime{}, trackTime{}
 	r.heard, r.soundOnly = false, false
+	r.forgetEarly()
 }

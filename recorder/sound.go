@@ -3,6 +3,7 @@
 package recorder
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/xp2p/xp2p/demux"
@@ -10,15 +11,53 @@ import (
 )
 
 // writeAudio records sound beside the pictures of its segment. Without any
-// pictures it is recorded alone, once it has waited audioOnly for them.
+// pictures it is recorded alone, once it has waited audioOnly for them, all of it.
 func (r *Run) writeAudio(u *demux.Unit, now time.Time) error {
 	known, err := r.hear(u)
 	if err != nil || !known {
 		return err
 	}
-	if r.video == nil && !r.soundOnly && !r.waitedForPictures(u.DTS) {
-		return nil
+	if r.video == nil && !r.soundOnly {
+		if !r.waitedForPictures(u.DTS) {
+			r.keepEarly(u, now)
+			return nil
+		}
+		early := r.early
+		r.forgetEarly()
+		for i := range early {
+			if err := r.writeSound(&early[i].unit, early[i].at); err != nil {
+				return err
+			}
+		}
 	}
+	return r.writeSound(u, now)
+}
+
+// earlySound is a unit of sound that came while there might have been pictures yet.
+type earlySound struct {
+	unit demux.Unit
+	at   time.Time // when it came
+}
+
+// maxEarly bounds the bytes of early sound: audioOnly of any codec in use. Beyond it what was
+// kept is given up.
+const maxEarly = 512 << 10
+
+func (r *Run) keepEarly(u *demux.Unit, now time.Time) {
+	if r.earlyBytes += len(u.Data); r.earlyBytes > maxEarly {
+		r.camera.stats.ignored.Add(int64(len(r.early)))
+		r.forgetEarly()
+		r.earlyBytes = len(u.Data)
+	}
+	kept := earlySound{*u, now}
+	kept.unit.Data = bytes.Clone(u.Data)
+	r.early = append(r.early, kept)
+}
+
+func (r *Run) forgetEarly() { r.early, r.earlyBytes = nil, 0 }
+
+// writeSound records u, whose track is known.
+func (r *Run) writeSound(u *demux.Unit, now time.Time) error {
 	if r.waiting && !r.soundOnly || r.strange(u.DTS) {
 		r.camera.stats.ignored.Add(1)
 		return nil
@@ -79,6 +118,8 @@ func (r *Run) setAudio(t *fmp4.Track) {
 	r.audio = t
 	r.sound = audioClock{rate: t.Rate}
 	r.retrack = true
+	r.camera.stats.ignored.Add(int64(len(r.early)))
+	r.forgetEarly()
 	if r.seg != nil && r.seg.init == nil && r.part != nil {
 		r.part.as = r.part.as[:0]
 		r.part.audio.reset()
@@ -89,6 +130,7 @@ func (r *Run) setAudio(t *fmp4.Track) {
 func (r *Run) waitedForPictures(dts time.Duration) bool {
 	if !r.heard || dts < r.soundFrom {
 		r.heard, r.soundFrom = true, dts
+		r.forgetEarly() // of another clock
 	}
 	r.soundOnly = dts-r.soundFrom >= audioOnly
 	return r.soundOnly

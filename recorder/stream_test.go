@@ -242,3 +242,53 @@ func TestHundredfoldBitrate(t *testing.T) {
 		decodes(t, s.Path)
 	}
 }
+
+// Sound that comes before the first picture, or without end before it is known that none come,
+// is not kept without bound, nor for a clock that is another's.
+func TestEarlySound(t *testing.T) {
+	loud := func(at time.Duration, bytes int) *demux.Unit {
+		return &demux.Unit{Kind: demux.Audio, Codec: demux.ALaw, Key: true, Rate: 8000, Channels: 1, DTS: at, Data: make([]byte, bytes)}
+	}
+	for _, c := range []struct {
+		name  string
+		write func(*Run)
+		want  int // units kept
+	}{
+		{"a second", func(r *Run) {
+			for i := range 10 {
+				r.Write(loud(time.Duration(i)*100*time.Millisecond, 800))
+			}
+		}, 10},
+		{"more than there is room for", func(r *Run) {
+			for i := range 20 {
+				r.Write(loud(time.Duration(i)*time.Millisecond, maxEarly/8))
+			}
+		}, 4},
+		{"the clock goes back", func(r *Run) {
+			r.Write(loud(time.Minute, 800))
+			r.Write(loud(time.Second, 800))
+		}, 1},
+		{"pictures come", func(r *Run) {
+			r.Write(loud(0, 800))
+			for _, u := range media(t, testmedia.H264, 1, testmedia.Options{}) {
+				if u.Config {
+					r.Write(&u)
+				}
+			}
+		}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := openArchive(t, Config{Storages: []StorageConfig{{Dir: t.TempDir()}}, Now: newSimulated().now, settle: -1})
+			r := camera(t, a, "cam").StartRun()
+			c.write(r)
+			bytes := 0
+			for _, e := range r.early {
+				bytes += len(e.unit.Data)
+			}
+			if len(r.early) != c.want || bytes != r.earlyBytes || bytes > maxEarly {
+				t.Errorf("%d units of %d bytes are kept (%d counted), want %d", len(r.early), bytes, r.earlyBytes, c.want)
+			}
+			r.Close(CauseLink)
+		})
+	}
+}

@@ -7,6 +7,7 @@
 //
 //	xp2p.T.ice             request: STUN and TURN servers with time-limited credentials
 //	xp2p.T.devices         request: the devices that are present
+//	xp2p.T.sources         request of one of several sources of a 1vN stream: who the others are
 //	xp2p.T.d.P.D.offer     request of a viewer to a device: begin a link
 //	xp2p.T.d.P.D.signal    later signals of a viewer for a link that it began
 //	xp2p.T.d.P.D.alive     a device's keep-alive
@@ -34,6 +35,7 @@ func SubjectsOf(tenant string) Subjects { return Subjects{tenant} }
 
 func (s Subjects) ICE() string     { return "xp2p." + s.tenant + ".ice" }
 func (s Subjects) Devices() string { return "xp2p." + s.tenant + ".devices" }
+func (s Subjects) Sources() string { return "xp2p." + s.tenant + ".sources" }
 
 // Device is the subject of one device and verb; "*" is any.
 func (s Subjects) Device(product, device, verb string) string {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xp2p/xp2p/internal/link"
 	"github.com/xp2p/xp2p/swarm/peer"
+	"github.com/xp2p/xp2p/swarm/plan"
 )
 
 // many is a service's part in a stream of many viewers (1vN; reference/xp2p.md §1, §8).
@@ -66,18 +67,20 @@ func (b *manyBody) closeSocket() error {
 // SwarmStats says how a service takes part in a stream of many viewers, since its stream
 // was started.
 type SwarmStats struct {
-	PeerBytes   uint64  `json:"p2pBytes"`   // received from other viewers
-	SourceBytes uint64  `json:"cdnBytes"`   // received from the source
-	SentBytes   uint64  `json:"sentBytes"`  // to other viewers
-	Links       int     `json:"links"`      // to other viewers
-	FromPeers   int     `json:"from-peers"` // of the four stripes, those that other viewers feed
-	LagMS       int64   `json:"lag-ms"`     // beyond what the source alone would have
-	Continuity  float64 `json:"continuity"` // part of the stream that came in time, 0 to 1
-	Forged      uint64  `json:"forged"`     // what the source had not signed, and was dropped
-	Duplicates  uint64  `json:"duplicates"` // chunks that came twice
-	Source      bool    `json:"source"`     // the source is reached
-	Download    bool    `json:"download"`   // the switches
-	Upload      bool    `json:"upload"`
+	PeerBytes   uint64 `json:"p2pBytes"`   // received from other viewers
+	SourceBytes uint64 `json:"cdnBytes"`   // received from the source
+	SentBytes   uint64 `json:"sentBytes"`  // to other viewers
+	Links       int    `json:"links"`      // to other viewers
+	FromPeers   int    `json:"from-peers"` // of the four stripes, those that other viewers feed
+	// Parents are who feeds each stripe: "source", a viewer by 16 hex digits, or "" for nobody.
+	Parents    [4]string `json:"parents"`
+	LagMS      int64     `json:"lag-ms"`     // beyond what the source alone would have
+	Continuity float64   `json:"continuity"` // part of the stream that came in time, 0 to 1
+	Forged     uint64    `json:"forged"`     // what the source had not signed, and was dropped
+	Duplicates uint64    `json:"duplicates"` // chunks that came twice
+	Source     bool      `json:"source"`     // the source is reached
+	Download   bool      `json:"download"`   // the switches
+	Upload     bool      `json:"upload"`
 }
 
 // Swarm says how the service's stream of many viewers is doing; false: it has none, or
@@ -96,6 +99,11 @@ func (s *Service) Swarm() (SwarmStats, bool) {
 	st := p.Stats()
 	out := SwarmStats{PeerBytes: st.PeerBytes, SourceBytes: st.SourceBytes, SentBytes: st.SentBytes, Links: st.Links, FromPeers: st.FromPeers(),
 		LagMS: st.Lag.Milliseconds(), Continuity: 1, Forged: st.Forged, Duplicates: st.Duplicates, Source: st.SourceStands, Download: st.Download, Upload: st.Upload}
+	for i, p := range st.Parents {
+		if p != plan.Nobody {
+			out.Parents[i] = p.String()
+		}
+	}
 	if n := st.Delivered + st.Lost; n > 0 {
 		out.Continuity = 1 - float64(st.Late+st.Lost)/float64(n)
 	}

@@ -59,6 +59,15 @@ func awaitFed(t *testing.T, viewers []*session.Service, stripes int) {
 		for _, s := range viewers {
 			if st, ok := s.Swarm(); ok {
 				fed += st.FromPeers
+				named := 0
+				for _, p := range st.Parents {
+					if len(p) == 16 {
+						named++
+					}
+				}
+				if named != st.FromPeers {
+					t.Errorf("%d stripes come from viewers, whose names are %q", st.FromPeers, st.Parents)
+				}
 			}
 		}
 		if fed >= stripes {

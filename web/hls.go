@@ -18,7 +18,7 @@ import (
 	"github.com/xp2p/xp2p/recorder"
 )
 
-var errNoCodec = errors.New("HLS carries H.264, H.265 and AAC, and of these nothing was recorded: export it instead")
+var errNoCodec = errors.New("HLS carries H.264, H.265, AAC and (as FLAC) G.711, and of these nothing was recorded: export it instead")
 
 const (
 	playlistType = "application/vnd.apple.mpegurl"
@@ -82,6 +82,9 @@ func (s *Server) getMultivariant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	peak, mean := t.rates()
+	if h.flac.id != 0 {
+		peak, mean = peak+int64(h.flac.channels)*flacRate, mean+int64(h.flac.channels)*flacRate
+	}
 	attributes := fmt.Sprintf("BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\"", peak, mean, h.codecs())
 	if v := &h.tracks[0]; v.Video() {
 		attributes += fmt.Sprintf(",RESOLUTION=%dx%d", v.Width, v.Height)
@@ -144,7 +147,7 @@ func (s *Server) getInit(w http.ResponseWriter, r *http.Request) {
 
 // getPiece sends a stretch of a file: its bytes as they are stored, save that the
 // parts' decoding times are moved onto the playlist's clock, and sound that HLS cannot
-// carry is hidden. Nothing of it is decoded or put together anew.
+// carry is hidden. Nothing of it is decoded or put together anew, but for G.711.
 func (s *Server) getPiece(w http.ResponseWriter, r *http.Request) {
 	offset, length, err := parsePiece(r.PathValue("piece"))
 	shift, shiftErr := strconv.ParseInt(r.URL.Query().Get("t"), 10, 52)
@@ -178,11 +181,16 @@ func (s *Server) getPiece(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "video/mp4")
 	w.Header().Set("Cache-Control", immutable)
-	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
+	send := sendParts
+	if h.flac.id != 0 {
+		send = h.flac.sendParts // how long it is shows when it is made
+	} else {
+		w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
+	}
 	if r.Method == http.MethodHead {
 		return
 	}
-	if err := sendParts(newPaced(w), f, p, end, h.shift(shift)); err != nil {
+	if err := send(newPaced(w), f, p, end, h.shift(shift)); err != nil {
 		s.log.Debug("hls: piece", "file", seg.Path, "error", err)
 		panic(http.ErrAbortHandler) // the client must not take it for whole
 	}

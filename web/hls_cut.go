@@ -121,11 +121,11 @@ func segmentName(seg *recorder.Segment) string {
 	return path[strings.LastIndexByte(path[:i], '/')+1:i] + "_" + path[i+1:]
 }
 
-// playable says whether HLS can carry anything of a file: pictures, or AAC.
+// playable says whether HLS can carry anything of a file.
 func playable(tracks string) bool {
 	for t := range strings.SplitSeq(tracks, ", ") {
 		switch codec, _, _ := strings.Cut(t, " "); codec {
-		case "h264", "h265", "aac":
+		case "h264", "h265", "aac", "alaw", "mulaw":
 			return true
 		}
 	}

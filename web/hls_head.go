@@ -15,11 +15,12 @@ import (
 
 // head is what is before the samples of a file.
 type head struct {
-	init   []byte // as it is sent: without tracks that HLS cannot carry
+	init   []byte // as it is sent: without tracks that HLS cannot carry, and G.711 as FLAC
 	size   int64  // of the init in the file
 	tracks []fmp4.Track
 	lead   int64           // decoding time of the first picture, 1/90000 s: media time 0 of the index
 	hidden map[uint32]bool // tracks that are not sent
+	flac   flacTrack       // the track of G.711 that is sent as FLAC
 }
 
 // carried says whether HLS, as all of its players understand it, has a place for a codec.
@@ -41,8 +42,11 @@ func readHead(ctx context.Context, seg *recorder.Segment) (*head, error) {
 	}
 	h := &head{size: init.Size, hidden: map[uint32]bool{}}
 	for i := range init.Tracks {
-		if t := &init.Tracks[i]; carried(t) {
+		t := &init.Tracks[i]
+		if carried(t) {
 			h.tracks = append(h.tracks, *t)
+		} else if sent, f, ok := asFLAC(t); ok && h.flac.id == 0 {
+			h.tracks, h.flac = append(h.tracks, sent), f
 		} else {
 			h.hidden[t.ID] = true
 		}
@@ -56,7 +60,7 @@ func readHead(ctx context.Context, seg *recorder.Segment) (*head, error) {
 			h.lead = int64(lead.Base) * fmp4.VideoTimescale / int64(t.Timescale())
 		}
 	}
-	if len(h.hidden) > 0 {
+	if len(h.hidden) > 0 || h.flac.id != 0 {
 		h.init, err = fmp4.AppendInit(nil, h.tracks)
 		return h, err
 	}
@@ -101,6 +105,8 @@ func codecString(t *fmp4.Track) string {
 			object = 32 + int(c[0]&7)<<3 + int(c[1]>>5)
 		}
 		return fmt.Sprintf("mp4a.40.%d", object)
+	case t.Codec == demux.FLAC:
+		return "fLaC"
 	}
 	return t.Codec.String()
 }

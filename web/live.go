@@ -5,6 +5,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -25,11 +26,18 @@ const (
 // getLive gives the stream that is being recorded as FLV, from a key frame on: no
 // second connection to the camera is made. It ends with the camera's stream; who asks
 // again gets the next one. A client that is slow loses whole groups of pictures, and one
-// that takes nothing for writeTimeout is left. By WebSocket it is the same.
+// that takes nothing for writeTimeout is left. By WebSocket it is the same. With
+// sound=flac G.711 is given as FLAC.
 func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	name, ok := strings.CutSuffix(r.PathValue("stream"), liveSuffix)
 	if !ok {
 		refuse(w, http.StatusNotFound, "a live stream is /live/CAMERA"+liveSuffix)
+		return
+	}
+	sound := r.URL.Query().Get("sound")
+	flacWanted := sound == "flac"
+	if sound != "" && !flacWanted {
+		fail(w, bad("sound is flac, for G.711 as FLAC, or is not given"))
 		return
 	}
 	if !s.watchers.enter() {
@@ -51,8 +59,12 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	defer stream.Close()
 	stop := context.AfterFunc(r.Context(), func() { stream.Close() }) // wakes Read
 	defer stop()
+	from := io.Reader(stream)
+	if flacWanted {
+		from = newFLACSound(stream)
+	}
 	if upgrades(r) {
-		if err := serveSocket(w, r, stream); err != nil {
+		if err := serveSocket(w, r, from); err != nil {
 			s.log.Debug("live by WebSocket ended", "camera", name, "error", err)
 		}
 		return
@@ -65,7 +77,7 @@ func (s *Server) getLive(w http.ResponseWriter, r *http.Request) {
 	p := newPaced(w)
 	buf := make([]byte, liveBuffer)
 	for {
-		n, err := stream.Read(buf)
+		n, err := from.Read(buf)
 		if n > 0 {
 			if _, err := p.Write(buf[:n]); err != nil {
 				return

@@ -21,7 +21,7 @@ import (
 )
 
 type demoOptions struct {
-	seconds float64
+	seconds seconds
 	dir     string
 }
 
@@ -39,7 +39,7 @@ summary; the exit status tells whether it worked.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, o) },
 	}
-	cmd.Flags().Float64Var(&o.seconds, "seconds", 0, "end after `N` seconds and check the recording; 0: until Ctrl-C")
+	cmd.Flags().Var(&o.seconds, "seconds", "end after `N` seconds, or a time like 2m, and check the recording; 0: until Ctrl-C")
 	cmd.Flags().StringVar(&o.dir, "dir", "demo", "`DIR` for everything that the demo writes")
 	return cmd
 }
@@ -50,9 +50,6 @@ const demoCamera = "demo"
 const demoStartTimeout = 20 * time.Second
 
 func runDemo(cmd *cobra.Command, o demoOptions) (err error) {
-	if o.seconds < 0 {
-		return badArgument(errors.New("--seconds cannot be negative"))
-	}
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		return err
@@ -68,7 +65,7 @@ func runDemo(cmd *cobra.Command, o demoOptions) (err error) {
 	}
 	d.explain()
 	if o.seconds > 0 {
-		c, cancel := context.WithTimeout(ctx, time.Duration(o.seconds*float64(time.Second)))
+		c, cancel := context.WithTimeout(ctx, time.Duration(o.seconds))
 		defer cancel()
 		ctx = c
 	}
@@ -82,7 +79,7 @@ func runDemo(cmd *cobra.Command, o demoOptions) (err error) {
 	if o.seconds == 0 || cmd.Context().Err() != nil {
 		return nil
 	}
-	return d.check(last, o.seconds)
+	return d.check(last, time.Duration(o.seconds).Seconds())
 }
 
 // demo is the three processes and what they wrote.

@@ -76,7 +76,39 @@ XP2P_RENDEZVOUS and XP2P_APP stand for --rendezvous and --app.`,
 		newNVRCommand(), newCtlCommand(), newPipelineCommand(), newVerifyCommand(), newRestoreCommand(),
 		newDemoCommand(),
 	)
+	explainUsage(root)
 	return root
+}
+
+// explainUsage has what is wrong with a command line said with what to do next, and with the
+// code of a bad argument.
+func explainUsage(cmd *cobra.Command) {
+	usage := func(cmd *cobra.Command, err error) error {
+		if err == nil {
+			return nil
+		}
+		return badArgument(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
+	}
+	cmd.SetFlagErrorFunc(usage)
+	cmd.SuggestionsMinimumDistance = 2
+	if args := cmd.Args; cmd.Runnable() && args != nil {
+		cmd.Args = func(cmd *cobra.Command, list []string) error { return usage(cmd, args(cmd, list)) }
+	} else if cmd.HasSubCommands() {
+		cmd.Args = func(cmd *cobra.Command, list []string) error {
+			if len(list) == 0 {
+				return nil
+			}
+			err := fmt.Sprintf("unknown command %q", list[0])
+			if near := cmd.SuggestionsFor(list[0]); len(near) > 0 {
+				err += fmt.Sprintf(" (%s?)", strings.Join(near, ", "))
+			}
+			return usage(cmd, errors.New(err))
+		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	for _, c := range cmd.Commands() {
+		explainUsage(c)
+	}
 }
 
 // logger writes to standard error at the level that --log asks for.

@@ -20,7 +20,7 @@ import (
 
 type pullOptions struct {
 	params, out string
-	seconds     float64
+	seconds     seconds
 	json        bool
 }
 
@@ -40,7 +40,7 @@ ends it, --seconds are over or Ctrl-C. The output always ends with a whole tag.`
 	f := cmd.Flags()
 	f.StringVar(&o.params, "params", "action=live&channel=0&quality=high", "`QUERY` of the request")
 	f.StringVarP(&o.out, "output", "o", "-", "`FILE` to write, - for standard output")
-	f.Float64Var(&o.seconds, "seconds", 0, "end after `N` seconds; 0: go on")
+	f.Var(&o.seconds, "seconds", "end after `N` seconds, or a time like 2m; 0: go on")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
 	return cmd
 }
@@ -58,9 +58,6 @@ type pullSummary struct {
 }
 
 func runPull(cmd *cobra.Command, o pullOptions) error {
-	if o.seconds < 0 {
-		return badArgument(errors.New("--seconds cannot be negative"))
-	}
 	began := time.Now()
 	return visit(cmd, nil, func(ctx context.Context, s *session.Service) (err error) {
 		st, err := s.StartStream(ctx, session.StreamRequest{Params: o.params})
@@ -74,7 +71,7 @@ func runPull(cmd *cobra.Command, o pullOptions) error {
 		}
 		defer func() { err = errors.Join(err, closeOut()) }()
 		if o.seconds > 0 {
-			c, cancel := context.WithTimeout(ctx, time.Duration(o.seconds*float64(time.Second)))
+			c, cancel := context.WithTimeout(ctx, time.Duration(o.seconds))
 			defer cancel()
 			ctx = c
 		}

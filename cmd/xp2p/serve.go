@@ -12,11 +12,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/xp2p/xp2p/session"
 	"github.com/xp2p/xp2p/session/local"
+	"github.com/xp2p/xp2p/session/metrics"
 	"go.yaml.in/yaml/v3"
 )
 
 func newServeCommand() *cobra.Command {
-	var file string
+	var file, metricsAt string
 	cmd := &cobra.Command{
 		Use:   "serve --xp2p-info INFO [--local ADDR]",
 		Short: "Give any player plain http URLs of cameras",
@@ -51,7 +52,7 @@ Without a token (XP2P_TOKEN, at least 16 characters) it listens on loopback alon
       code-url: https://source.example/code/CODE
       name: square           # http://127.0.0.1:8300/square/ipc.flv`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, file) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, file, metricsAt) },
 	}
 	addAccountFlags(cmd)
 	f := cmd.Flags()
@@ -62,6 +63,7 @@ Without a token (XP2P_TOKEN, at least 16 characters) it listens on loopback alon
 	f.String("code-url", "", "`URL` of the key of the one --url, where it is sealed")
 	f.String("key", "", "`FILE` with this viewer's key, made at first use; without it a key for this run alone")
 	f.Duration("idle", 30*time.Second, "how long a camera's connection outlives its last player")
+	addMetricsFlag(cmd, &metricsAt)
 	f.Duration("timeout", 10*time.Second, "how long to try to reach a camera")
 	return cmd
 }
@@ -103,7 +105,7 @@ func readServeFile(file string) (serveFile, error) {
 	return c, nil
 }
 
-func runServe(cmd *cobra.Command, file string) error {
+func runServe(cmd *cobra.Command, file, metricsAt string) error {
 	log, err := logger(cmd)
 	if err != nil {
 		return err
@@ -133,6 +135,11 @@ func runServe(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	stopMetrics, err := serveMetrics(cmd, metricsAt, log, metrics.Local(s.Stats))
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	defer stopMetrics()
 	fmt.Fprintln(cmd.OutOrStdout(), "serve ready", s.URL())
 	<-cmd.Context().Done()
 	return s.Close()

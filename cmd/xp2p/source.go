@@ -21,6 +21,7 @@ import (
 	"github.com/xp2p/xp2p/device/input"
 	"github.com/xp2p/xp2p/grant"
 	"github.com/xp2p/xp2p/internal/link"
+	"github.com/xp2p/xp2p/rendezvous"
 	"github.com/xp2p/xp2p/session"
 	"github.com/xp2p/xp2p/swarm/feed"
 	"github.com/xp2p/xp2p/swarm/keys"
@@ -32,7 +33,7 @@ type sourceOptions struct {
 	mirrors               []string
 	public                string
 	listen, state         string
-	linger                int
+	linger                seconds
 	seal                  bool
 	keyService            string
 	rotate                time.Duration
@@ -44,7 +45,7 @@ type sourceOptions struct {
 }
 
 func newSourceCommand() *cobra.Command {
-	var o sourceOptions
+	o := sourceOptions{linger: seconds(30 * time.Second)}
 	cmd := &cobra.Command{
 		Use:   "source --origin URL --listen ADDR --state DIR",
 		Short: "Serve streams to many viewers who carry each other (1vN)",
@@ -62,12 +63,19 @@ the input's URL. With --xp2p-info the origin is a camera behind any NAT, at
 /live/PRODUCT_DEVICE.flv, where viewers with liveStreamDomain look for it when the
 camera has no room for them.
 
-With --mirror the stream is another source's, whose chunks are passed on as they are.
-With --public, and the other source's token in XP2P_TOKEN, that one sends every new
-viewer to where the fewest are, and viewers go on elsewhere when a mirror is gone.`,
+With --public and a rendezvous (--rendezvous, --app) a stream may have several sources,
+which have the same key (copy key.pem of the state directory) and find each other there:
+one pulls the origin and cuts, viewers go to where the fewest are, and when one is gone
+they go on at another, which takes its place.
+
+With --mirror the stream is another source's, whose chunks are passed on as they are,
+without its key and a rendezvous. With --public, and the other source's token in
+XP2P_TOKEN, that one sends every new viewer to where the fewest are, and viewers go on
+elsewhere when a mirror is gone.`,
 		Example: `  xp2p source --origin http://origin.example/live/a.flv --listen 0.0.0.0:8350 --linger 30 --state /var/lib/xp2p/source
   xp2p source --origin /live/yard.flv=rtsp://192.0.2.7/1 --seal --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
   xp2p source --xp2p-info front.info --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --state /var/lib/xp2p/source
+  xp2p source --origin /live/a.flv=http://origin.example/a.flv --public https://one.example --rendezvous nats://rendezvous.example:4222 --app app.json --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --state /var/lib/xp2p/source
   xp2p source --mirror https://source.example/live/a.flv --public https://two.example --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --state /var/lib/xp2p/mirror
   ffplay http://source.example:8350/live/a.flv
   XP2P_FEED_TOKEN=… xp2p source --feed /live/SHOP_front.flv --listen 0.0.0.0:8350 --state /var/lib/xp2p/source
@@ -80,10 +88,10 @@ viewer to where the fewest are, and viewers go on elsewhere when a mirror is gon
 	f.StringArrayVar(&o.origins, "origin", nil, "`[PATH=]INPUT` of a stream; once for each")
 	f.StringArrayVar(&o.infos, "xp2p-info", nil, "a camera that is the origin of a stream: its xp2pInfo, or a `FILE` that holds it")
 	f.StringArrayVar(&o.mirrors, "mirror", nil, "`URL` of a stream of another source, to share its load; once for each")
-	f.StringVar(&o.public, "public", "", "`URL` up to the path by which viewers reach this source, for --mirror: https://HOST")
+	f.StringVar(&o.public, "public", "", "`URL` up to the path by which viewers reach this source, if a stream has several: https://HOST")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8350", "`ADDR` to listen on")
 	f.StringVar(&o.state, "state", "", "`DIR` for the source's key, which names its swarms (required)")
-	f.IntVar(&o.linger, "linger", 30, "leave an origin `SECONDS` after its last viewer")
+	f.Var(&o.linger, "linger", "leave an origin `SECONDS` (or a time like 2m) after its last viewer")
 	f.BoolVar(&o.seal, "seal", false, "seal the streams: only who has a stream's code sees it")
 	f.StringArrayVar(&o.codes, "code", nil, "`PATH=CODE` that exists at the key service, for a stream to keep its code over restarts")
 	f.StringVar(&o.keyService, "key-service", "", "`URL` of the key service, up to /code (token: XP2P_KEY_TOKEN); empty: one in this process")
@@ -106,7 +114,7 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 	if (o.cert == "") != (o.key == "") {
 		return badArgument(errors.New("--tls-cert and --tls-key go together"))
 	}
-	if o.linger < 1 {
+	if time.Duration(o.linger) < time.Second {
 		return badArgument(errors.New("--linger must be at least 1 s"))
 	}
 	feeds, err := sourceFeeds(o)
@@ -128,13 +136,24 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 	if err != nil {
 		return err
 	}
-	cfg := source.Config{Key: id.Key(), Streams: streams, Linger: time.Duration(o.linger) * time.Second, Rotate: o.rotate,
+	cfg := source.Config{Key: id.Key(), Streams: streams, Linger: time.Duration(o.linger), Rotate: o.rotate,
 		NoTracker: o.noTracker, Token: os.Getenv("XP2P_TOKEN"), Logger: log}
 	for _, s := range o.stun {
 		cfg.STUN = append(cfg.STUN, "stun:"+s)
 	}
+	registry, err := sourceRegistry(cmd, o, streams, log)
+	if err != nil {
+		return err
+	}
+	if registry != nil {
+		defer registry.Close()
+		cfg.Registry, cfg.Public = registry, o.public
+	}
 	mux := http.NewServeMux()
 	if o.seal {
+		if registry != nil && o.keyService == "" {
+			return badArgument(errors.New("sealed streams of several sources need one key service (--key-service, such as that of xp2p rendezvous --codes) and one --code for each stream"))
+		}
 		cfg.Issuer = sourceIssuer(o, mux, log)
 	}
 	src, err := source.New(cmd.Context(), cfg)
@@ -149,6 +168,21 @@ func runSource(cmd *cobra.Command, o sourceOptions) error {
 	defer stopMetrics()
 	mux.Handle("/", feed.Handler(feeds, src))
 	return serveSource(cmd, o, src, streams, mux)
+}
+
+// sourceRegistry is where other sources of the streams are found; nil: there are none.
+func sourceRegistry(cmd *cobra.Command, o sourceOptions, streams []source.Stream, log *slog.Logger) (*rendezvous.Client, error) {
+	if o.public == "" || len(o.mirrors) == len(streams) {
+		return nil, nil
+	}
+	if v, err := flagsAndEnvironment(cmd); err != nil || v.GetString("rendezvous") == "" && len(o.mirrors) > 0 {
+		return nil, err // it is for the mirrors
+	}
+	acct, err := readAccount(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return rendezvous.Dial(cmd.Context(), rendezvous.Config{URL: acct.rendezvous, App: acct.app, Logger: log})
 }
 
 // sourceIssuer is where the streams' keys come from.

@@ -23,7 +23,7 @@ type swarmOptions struct {
 	noUpload   bool
 	noDownload bool
 	out        string
-	seconds    float64
+	seconds    seconds
 	json       bool
 	metrics    string
 }
@@ -45,7 +45,7 @@ func addSwarmFlags(cmd *cobra.Command, o *swarmOptions) {
 	f.BoolVar(&o.noUpload, "no-upload", false, "give other viewers nothing")
 	f.BoolVar(&o.noDownload, "no-download", false, "take all from the source")
 	addMetricsFlag(cmd, &o.metrics)
-	f.Float64Var(&o.seconds, "seconds", 0, "end after `N` seconds; 0: go on")
+	f.Var(&o.seconds, "seconds", "end after `N` seconds, or a time like 2m; 0: go on")
 }
 
 func newSwarmPullCommand() *cobra.Command {
@@ -131,8 +131,8 @@ thrown away.`,
 
 // view joins a 1vN stream and hands it over to do.
 func view(cmd *cobra.Command, stream string, o swarmOptions, do func(context.Context, *session.Service, *session.Stream) error) error {
-	if o.seconds < 0 || o.upload < 0 {
-		return badArgument(errors.New("--seconds and --max-upload cannot be negative"))
+	if o.upload < 0 {
+		return badArgument(errors.New("--max-upload cannot be negative"))
 	}
 	log, err := logger(cmd)
 	if err != nil {
@@ -165,7 +165,7 @@ func view(cmd *cobra.Command, stream string, o swarmOptions, do func(context.Con
 	}
 	defer st.Close()
 	if o.seconds > 0 {
-		c, cancel := context.WithTimeout(ctx, time.Duration(o.seconds*float64(time.Second)))
+		c, cancel := context.WithTimeout(ctx, time.Duration(o.seconds))
 		defer cancel()
 		ctx = c
 	}

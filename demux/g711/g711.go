@@ -108,12 +108,25 @@ func (l Law) Encode(dst, pcm []byte) []byte {
 	return dst
 }
 
+// AppendSamples appends the samples of coded to dst.
+func (l Law) AppendSamples(dst []int16, coded []byte) []int16 {
+	t := l.table()
+	for _, b := range coded {
+		dst = append(dst, t[b])
+	}
+	return dst
+}
+
+func (l Law) table() *[256]int16 {
+	if l == MuLaw {
+		return &decodeU
+	}
+	return &decodeA
+}
+
 // Decode appends the samples of coded, 16-bit little-endian, to dst.
 func (l Law) Decode(dst, coded []byte) []byte {
-	t := &decodeA
-	if l == MuLaw {
-		t = &decodeU
-	}
+	t := l.table()
 	for _, b := range coded {
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(t[b]))
 	}

@@ -16,11 +16,12 @@ import (
 	"time"
 
 	"github.com/go-gst/go-gst/gst"
+	"github.com/xp2p/xp2p/internal/gst/guard"
 	"github.com/xp2p/xp2p/internal/testmedia"
 )
 
 func TestMain(m *testing.M) {
-	os.Setenv("G_DEBUG", "fatal-criticals")
+	guard.Criticals()
 	gst.Init(nil)
 	if !Register(nil) {
 		fmt.Fprintln(os.Stderr, "xp2pdemux cannot be registered")
@@ -28,6 +29,8 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+func TestCriticalsAreFatal(t *testing.T) { guard.Check(t) }
 
 // patience bounds a wait for something that must come; it is no measure of speed.
 const patience = time.Minute

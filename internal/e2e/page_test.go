@@ -97,7 +97,7 @@ func TestPage(t *testing.T) {
 		t.Fatalf("there is no gap: %+v", n.list("gate").Gaps)
 	}
 	want := map[string]any{
-		"url": url, "chromium": chromium, "cameras": []string{"gate", "far"}, "away": "cellar", "play": "gate", "mute": "far", "thumbnails": true,
+		"url": url, "chromium": chromium, "cameras": []string{"gate", "far"}, "away": "cellar", "play": "gate", "telephone": "far", "thumbnails": true,
 		"gap": []int64{gap.From.UnixMilli(), gap.To.UnixMilli()}, "download": t.TempDir(), "shots": os.Getenv("XP2P_SHOTS"),
 	}
 	b, err := json.Marshal(want)
@@ -112,13 +112,13 @@ func TestPage(t *testing.T) {
 		Start int    `json:"start_ms"`
 		Seek  int    `json:"seek_ms"`
 		File  string `json:"file"`
-		Muted string `json:"muted"` // export of G.711
+		Phone string `json:"telephone"` // export of G.711
 	}
 	if err := json.Unmarshal([]byte(r.stdout), &measured); err != nil {
 		t.Fatalf("%v in %q", err, r.stdout)
 	}
 	t.Logf("playback began within %d ms, behind a seek within %d ms", measured.Start, measured.Seek)
-	for _, file := range []string{measured.File, measured.Muted} {
+	for _, file := range []string{measured.File, measured.Phone} {
 		if codecs := strings.Join(probe(t, file), " "); codecs != "h264 aac" {
 			t.Errorf("%s has %s", file, codecs)
 		}

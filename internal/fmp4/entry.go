@@ -45,6 +45,11 @@ func sampleEntry(t *Track) (mp4.Box, error) {
 			return nil, err
 		}
 		return audioEntry("Opus", t, dops), nil
+	case demux.FLAC:
+		if len(t.Config) != streamInfoSize {
+			return nil, fmt.Errorf("STREAMINFO of %d bytes", len(t.Config))
+		}
+		return audioEntry("fLaC", t, flacBox(t.Config)), nil
 	}
 	return nil, errors.New("codec cannot be stored in MP4")
 }
@@ -89,6 +94,14 @@ func mp3ESDS(rate int) mp4.Box {
 		e.DecConfigDescriptor.ObjectType = 0x69
 	}
 	return e
+}
+
+const streamInfoSize = 34
+
+// flacBox makes dfLa (Encapsulation of FLAC in ISOBMFF §3.3.2), whose only metadata block is
+// STREAMINFO.
+func flacBox(info []byte) mp4.Box {
+	return &mp4.DfLaBox{MetadataBlocks: []mp4.FLACMetadataBlock{{LastMetadataBlockFlag: true, Length: streamInfoSize, BlockData: info}}}
 }
 
 // opusBox turns OpusHead (RFC 7845 §5.1, little endian) into dOps (Opus in

@@ -40,6 +40,8 @@ var initCases = []struct {
 	{"pcm", Track{Codec: demux.PCM, Rate: 16000, Channels: 1}, "sowt"},
 	{"opus", Track{Codec: demux.Opus, Config: opusHead(), Rate: 48000, Channels: 2}, "Opus"},
 	{"opus, not a head", Track{Codec: demux.Opus, Config: []byte("OpusTags"), Rate: 48000, Channels: 2}, ""},
+	{"flac", Track{Codec: demux.FLAC, Config: make([]byte, streamInfoSize), Rate: 8000, Channels: 1}, "fLaC"},
+	{"flac, not a STREAMINFO", Track{Codec: demux.FLAC, Config: make([]byte, 18), Rate: 8000, Channels: 1}, ""},
 	{"no rate", Track{Codec: demux.ALaw, Channels: 1}, ""},
 	{"unknown codec", Track{Rate: 8000, Channels: 1}, ""},
 }

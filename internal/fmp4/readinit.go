@@ -120,6 +120,9 @@ func readEntry(entry []byte, s *ScannedTrack, t *Track) error {
 	case "Opus":
 		t.Codec = demux.Opus
 		t.Config, err = readOpus(child(entry[entryAudioBox:], "dOps"))
+	case "fLaC":
+		t.Codec = demux.FLAC
+		t.Config, err = readFLAC(child(entry[entryAudioBox:], "dfLa"))
 	default:
 		return errEntry
 	}
@@ -218,4 +221,12 @@ func readOpus(b []byte) ([]byte, error) {
 	head = binary.LittleEndian.AppendUint32(head, binary.BigEndian.Uint32(b[4:]))
 	head = binary.LittleEndian.AppendUint16(head, binary.BigEndian.Uint16(b[8:]))
 	return append(head, 0), nil
+}
+
+// readFLAC finds STREAMINFO in dfLa; see flacBox.
+func readFLAC(b []byte) ([]byte, error) {
+	if len(b) < 8+streamInfoSize || b[4]&0x7f != 0 {
+		return nil, errEntry
+	}
+	return b[8 : 8+streamInfoSize], nil
 }

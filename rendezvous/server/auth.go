@@ -78,7 +78,7 @@ func (a *authService) decide(req *jwt.AuthorizationRequestClaims) (jwt.Permissio
 	p.Sub.Allow.Add(inbox + ".>")
 	p.Pub.Allow.Add(subjects.ICE())
 	if o.Nkey == a.app.Key {
-		p.Pub.Allow.Add(subjects.Devices(),
+		p.Pub.Allow.Add(subjects.Devices(), subjects.Sources(),
 			subjects.Device("*", "*", rendezvous.VerbOffer),
 			subjects.Device("*", "*", rendezvous.VerbSignal))
 		return p, nil

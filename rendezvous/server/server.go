@@ -231,6 +231,9 @@ func (s *Server) startServices(ctx context.Context, cfg Config, sec secrets) err
 	if err := serveServers(s.nc, s.turn); err != nil {
 		return err
 	}
+	if err := serveSources(ctx, s.nc, cfg.Logger); err != nil {
+		return fmt.Errorf("registry of sources: %w", err)
+	}
 	s.auth, err = startAuth(s.ns, cfg.Logger, sec, "auth-"+pub, s.app, s.reg)
 	return err
 }

@@ -18,6 +18,7 @@ type camera struct {
 	start                func(context.Context) (*session.Service, error)
 	idle                 time.Duration
 	log                  *slog.Logger
+	traffic              traffic
 
 	// token guards all below. Whoever holds it may be connecting, so it is waited for
 	// with a context where somebody may lose patience.

@@ -30,6 +30,8 @@ type many struct {
 	log    *slog.Logger
 	limit  int // of players
 
+	traffic traffic
+
 	mu               sync.Mutex
 	viewers          map[*session.Service]struct{}
 	started          int    // so far, which makes ids of services
@@ -129,7 +131,12 @@ func (s *Server) serveMany(w http.ResponseWriter, r *http.Request, m *many) {
 	if r.Method == http.MethodHead {
 		return
 	}
+	w, done := m.traffic.count(w)
+	defer done()
 	st, leave, err := m.open(r.Context())
+	if err != nil {
+		m.traffic.failed.Add(1)
+	}
 	if errors.Is(err, errManyViewers) {
 		refuse(w, http.StatusServiceUnavailable, int(session.StreamFailed), err.Error())
 		return

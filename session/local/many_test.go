@@ -94,6 +94,13 @@ func TestManyViewers(t *testing.T) {
 	if !strings.Contains(no.Error, "players") {
 		t.Errorf("%+v", no)
 	}
+	x := w.server.Stats()
+	if q := x["square"]; q.Active != 2 || q.Requests != 3 || q.Failed != 1 || q.SentBytes == 0 || !q.Connected || q.Many == nil || q.Many.PeerBytes == 0 || q.Many.SourceBytes == 0 {
+		t.Errorf("the stream's statistics: %+v %+v", q, q.Many)
+	}
+	if len(x) != 2 || x[list.Cameras[0].Camera].Many != nil {
+		t.Errorf("the statistics are of %v", x)
+	}
 	get("stat?xresid=circle", 404, &no)
 	get("square/command?action=x", 404, &no)
 	if no.Code != int(session.NotSupported) {

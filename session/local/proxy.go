@@ -157,8 +157,11 @@ func (s *Server) voice(w http.ResponseWriter, r *http.Request, c *camera) {
 
 // pass sends a request to the camera and its answer back. body is the request's, nil for none.
 func (s *Server) pass(w http.ResponseWriter, r *http.Request, c *camera, body io.Reader) {
+	w, done := c.traffic.count(w)
+	defer done()
 	svc, release, err := c.use(r.Context())
 	if err != nil {
+		c.traffic.failed.Add(1)
 		s.fail(w, r, c.key, err)
 		return
 	}
@@ -176,6 +179,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, c *camera, body io
 	}
 	res, err := svc.RoundTrip(out)
 	if err != nil {
+		c.traffic.failed.Add(1)
 		s.fail(w, r, c.key, err)
 		return
 	}

@@ -37,6 +37,22 @@ func (c *Client) Rotate(ctx context.Context, code string) (Record, error) {
 	return c.post(ctx, "?"+url.Values{"_rotate": {code}}.Encode(), 0)
 }
 
+// Lookup implements Issuer. A service that does not number its keys is an error: who
+// shares a stream with others must know which key they use.
+func (c *Client) Lookup(ctx context.Context, code string) (Record, error) {
+	if !isCode(code) {
+		return Record{}, ErrNoCode
+	}
+	a, err := Fetch(ctx, c.HTTP, strings.TrimSuffix(c.URL, "/")+"/"+code)
+	if err != nil {
+		return Record{}, err
+	}
+	if a.Keys[0].ID == 0 {
+		return Record{}, errors.New("the key service does not number its keys: sources cannot share a stream by it")
+	}
+	return Record{Code: code, Keys: a.Keys}, nil
+}
+
 func (c *Client) post(ctx context.Context, query string, id uint32) (Record, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.URL, "/")+query, nil)
 	if err != nil {

@@ -46,6 +46,8 @@ type Issuer interface {
 	// Rotate adds a key to a code, which holds as long as a new one from then on. The
 	// error is ErrNoCode where it has expired before.
 	Rotate(ctx context.Context, code string) (Record, error)
+	// Lookup finds the keys that a code has. The error is ErrNoCode where it does not hold.
+	Lookup(ctx context.Context, code string) (Record, error)
 }
 
 // Service makes codes and keys.
@@ -91,7 +93,7 @@ func (s *Service) Rotate(ctx context.Context, code string) (Record, error) {
 	}
 }
 
-// Lookup finds a code that holds. The error is ErrNoCode, or the store's.
+// Lookup implements Issuer.
 func (s *Service) Lookup(ctx context.Context, code string) (Record, error) {
 	r, _, err := s.get(ctx, code)
 	return r, err

@@ -7,6 +7,9 @@ import (
 	"slices"
 )
 
+// sentOn in the query asks a source not to send this viewer on to another one.
+const sentOn = "_sent"
+
 // maxPlaces bounds the URLs of a stream that a viewer remembers.
 const maxPlaces = 10
 
@@ -38,6 +41,9 @@ func (x *places) next() string {
 	return x.urls[x.at]
 }
 
+// round says whether all places were tried since one stood.
+func (x *places) round() bool { return x.at == len(x.urls)-1 }
+
 // like is a source's URL with the query that the stream was asked for with; empty: a
 // viewer that came by https does not go on without.
 func (x *places) like(s string) string {
@@ -56,6 +62,7 @@ func withoutRequest(u *url.URL) string {
 	q := c.Query()
 	q.Del("_swarm")
 	q.Del("token")
+	q.Del(sentOn)
 	c.RawQuery = q.Encode()
 	return c.String()
 }

@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -44,21 +42,6 @@ type toSource struct {
 	base    string // the stream's URL there
 }
 
-// request makes a URL of the stream's for one of the swarm's requests.
-func request(base, what, token string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return base // validate, or places, has read it
-	}
-	q := u.Query()
-	q.Set("_swarm", what)
-	if token != "" {
-		q.Set("token", token)
-	}
-	u.RawQuery = q.Encode()
-	return u.String()
-}
-
 // join opens a way to the source at a URL and reads the welcome. The source may send the
 // viewer on to another one of the stream's.
 func (p *Peer) join(ctx context.Context, base string, stripes uint8, from uint64) (*toSource, error) {
@@ -71,6 +54,9 @@ func (p *Peer) join(ctx context.Context, base string, stripes uint8, from uint64
 		return nil, err
 	}
 	res, err := p.ask(w.ctx, request(base, "join", ""), b)
+	if sent := new(sentError); errors.As(err, &sent) { // the one to which we were sent is not there
+		res, err = p.ask(w.ctx, withQuery(request(base, "join", ""), sentOn, "1"), b)
+	}
 	if err != nil {
 		w.cancel()
 		if ctx.Err() != nil {
@@ -115,39 +101,6 @@ func (p *Peer) introduction(stripes uint8, from uint64, slots int) wire.Join {
 	return wire.Join{Pin: p.pin, Stripes: stripes, From: from, NAT: string(p.cfg.NAT), Slots: slots}
 }
 
-// ask is a POST to the source; its error is a *Refusal, ErrNotSwarm, or the network's.
-func (p *Peer) ask(ctx context.Context, u string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u, bytes.NewReader(body))
-	if err != nil {
-		return nil, withoutURL(err)
-	}
-	res, err := p.cfg.HTTP.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("source: %w", withoutURL(err))
-	}
-	if res.StatusCode == http.StatusOK || res.StatusCode == http.StatusNoContent {
-		return res, nil
-	}
-	defer res.Body.Close()
-	var r Refusal
-	if json.NewDecoder(io.LimitReader(res.Body, 16<<10)).Decode(&r) == nil && r.Code != 0 && r.Reason != "" {
-		return nil, &r
-	}
-	if res.StatusCode/100 == 4 {
-		return nil, ErrNotSwarm
-	}
-	return nil, fmt.Errorf("the source answered %s", res.Status)
-}
-
-// withoutURL is what went wrong without the URL, which may hold a token.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
-
 // keepSource reads from the source, and opens the way again whenever it breaks.
 func (p *Peer) keepSource(w *toSource) {
 	at := places{asked: p.cfg.URL}
@@ -155,7 +108,7 @@ func (p *Peer) keepSource(w *toSource) {
 	for wait := retryMin; ; {
 		if w != nil {
 			began := time.Now()
-			err := p.readSource(w)
+			err := p.readSource(w, &at)
 			if p.life.Err() != nil {
 				return
 			}
@@ -170,8 +123,10 @@ func (p *Peer) keepSource(w *toSource) {
 		case <-p.life.Done():
 			return
 		}
-		wait = min(2*wait, retryMax)
 		w = p.rejoin(at.next())
+		if at.round() { // else the next place may be alive
+			wait = min(2*wait, retryMax)
+		}
 		at.found(w)
 	}
 }
@@ -199,8 +154,8 @@ func (p *Peer) rejoin(base string) *toSource {
 	return w
 }
 
-// readSource is the life of one way to the source.
-func (p *Peer) readSource(w *toSource) (err error) {
+// readSource is the life of one way to the source; at learns where else the stream is.
+func (p *Peer) readSource(w *toSource, at *places) (err error) {
 	defer w.end()
 	up := p.post(w.ctx, func() {
 		if p.verifier != nil && (!bytes.Equal(p.verifier.Source, w.welcome.Key) || p.stream != w.welcome.Stream) {
@@ -241,6 +196,13 @@ func (p *Peer) readSource(w *toSource) (err error) {
 			return err
 		}
 		idle.Reset(sourceSilent)
+		if t == wire.TypeSources {
+			if err := wire.ParseJSON(body, &w.welcome.Sources); err != nil {
+				return err
+			}
+			at.found(w)
+			continue
+		}
 		failed := make(chan error, 1)
 		if !p.post(w.ctx, func() { failed <- p.frame(wire.Source, t, body) }) {
 			return w.ctx.Err()

@@ -32,7 +32,10 @@ import (
 // them run at a time than there are cores, unless -parallel says otherwise.
 func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "6")
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m,
+		// nats-server keeps these for the life of the process.
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.init.0.func1"),
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server/pse.ProcUsage"))
 }
 
 const path = "/live/a.flv"

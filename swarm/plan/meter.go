@@ -24,8 +24,10 @@ type meter struct {
 	carried  float64 // bytes since start
 	start    time.Duration
 	rate     float64 // bytes/s that were carried in the last second
-	idle     bool    // nothing waited at some time in this second
-	tight    bool    // it was full all through the last second
+	extra    float64 // bytes for no stripe, as at extraAt: see room
+	extraAt  time.Duration
+	idle     bool // nothing waited at some time in this second
+	tight    bool // it was full all through the last second
 }
 
 func (m *meter) init(limit float64) { m.limit = limit }
@@ -52,6 +54,21 @@ func (m *meter) capacity(stream float64) float64 {
 		c = min(c, m.limit)
 	}
 	return c
+}
+
+// room says whether n bytes more may be sent that belong to no stripe that was given away:
+// those are at most commit of the limit, and these the rest, with a second's worth at once.
+func (m *meter) room(now time.Duration, n int) bool {
+	if m.limit == 0 {
+		return true
+	}
+	m.extra = max(0, m.extra-(1-commit)*m.limit*(now-m.extraAt).Seconds())
+	m.extraAt = now
+	if m.extra+float64(n) > m.limit {
+		return false
+	}
+	m.extra += float64(n)
+	return true
 }
 
 // cost is how long what is sent now waits.

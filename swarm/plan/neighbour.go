@@ -40,6 +40,8 @@ type neighbour struct {
 	usedAt   time.Duration
 
 	children [chunk.Stripes]child
+	lent     float64 // bytes beside its stripes, as at lentAt: see lend
+	lentAt   time.Duration
 }
 
 // known is a member that the tracker told us of.

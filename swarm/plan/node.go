@@ -79,6 +79,8 @@ type Node struct {
 	policy   wire.Policy
 
 	lag      time.Duration
+	heard    time.Duration // when a chunk came last that was not asked for
+	probed   time.Duration // when the source was asked whether the stream goes on
 	margin   time.Duration // see needless
 	strain   strain
 	meter    meter
@@ -223,6 +225,9 @@ func (n *Node) Chunk(now time.Duration, from wire.PeerID, sequence uint64, dts u
 	if asked && from == wire.Source {
 		n.fetched(now - w.at(sequence).askedAt)
 	}
+	if !asked {
+		n.heard = now
+	}
 	if !w.put(sequence, dts, size, key, now) {
 		n.stats.Duplicates++
 		n.needless(sequence)
@@ -309,6 +314,7 @@ func (n *Node) Tick(now time.Duration) {
 		n.tend(s)
 	}
 	n.repair()
+	n.listen()
 	n.leaveOut()
 	if now >= n.nextMeet {
 		n.nextMeet = now + meetEvery

@@ -15,10 +15,10 @@ const (
 	// to send a first chunk.
 	acceptWithin = 1200 * time.Millisecond
 	proveWithin  = 1200 * time.Millisecond
-	// firstMove is how long a viewer stays with the source before it moves a stripe, so
+	// firstMove is how long a viewer stays with the source before it moves stripes, so
 	// that its start is not disturbed; moveEvery spreads what follows.
-	firstMove = 600 * time.Millisecond
-	moveEvery = 250 * time.Millisecond
+	firstMove = 300 * time.Millisecond
+	moveEvery = 150 * time.Millisecond
 	// betterBy is by how much another parent must promise to be better, and steadyFor how
 	// long a stripe stays where it is.
 	betterBy  = 200 * time.Millisecond
@@ -116,7 +116,7 @@ func (n *Node) tend(s int) {
 	case n.heads>>s&1 != 0 && st.parent != wire.Source && n.sourceUp && n.now >= st.retry:
 		n.move(s, wire.Source)
 	case !n.download || !n.tracked && st.parent == wire.Source && len(n.peers) == 0:
-	case n.now < st.retry || n.moving():
+	case n.now < st.retry:
 	case st.parent == wire.Source && n.heads>>s&1 == 0 || st.displaced:
 		n.leaveSource(s)
 	case st.parent != wire.Source:
@@ -146,16 +146,6 @@ func (n *Node) improve(s int) {
 
 // inside says whether this viewer passes the stripe on.
 func (n *Node) inside(s int) bool { return s == n.home && n.slots() > 0 }
-
-// moving says whether some stripe is on its way from one parent to another: one at a time.
-func (n *Node) moving() bool {
-	for s := range n.stripes {
-		if st := &n.stripes[s]; st.has && st.pending != nobody {
-			return true
-		}
-	}
-	return false
-}
 
 // leaveSource finds a parent for a stripe that the source (or a parent that wants to be
 // rid of us) feeds.
@@ -193,7 +183,7 @@ func (n *Node) silent(st *stripe) bool {
 	if st.parent == wire.Source {
 		patience *= 3 // its way may be slow; that it is gone is told
 	}
-	return n.now-max(st.arrived, st.movedAt) > patience+4*st.dev && n.window.high > st.high+2*chunk.Stripes
+	return n.now-max(st.arrived, st.movedAt) > patience+4*st.dev && n.window.high > max(st.pushed, st.since)+2*chunk.Stripes
 }
 
 // followPath knows from the parent's map where the stripe comes from; a stripe that

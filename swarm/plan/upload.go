@@ -26,6 +26,7 @@ type child struct {
 	on    bool
 	from  uint64
 	until uint64        // 0: for ever
+	sent  uint64        // behind the newest that it got
 	ends  time.Duration // displaced: fed no longer; 0: it is not
 	leaf  bool          // it does not pass the stripe on, as far as we know
 }
@@ -72,18 +73,44 @@ func (n *Node) Subscribed(now time.Duration, from wire.PeerID, s int, sequence u
 	if c != wire.Accepted {
 		return
 	}
-	p.children[s] = child{on: true, from: sequence, leaf: p.told == nil || p.told.Home != s || p.told.Slots == 0}
+	old := p.children[s]
+	p.children[s] = child{on: true, from: sequence, sent: old.sent, leaf: p.told == nil || p.told.Home != s || p.told.Slots == 0}
 	p.usedAt = now
 	w := &n.window
 	low := sequence
+	if old.on { // ways lose nothing
+		low = max(low, align(old.sent, s))
+	}
 	if oldest := w.high - min(w.high, uint64(len(w.slots))); low < oldest {
 		low = align(oldest, s)
 	}
 	for seq := low; seq < w.high; seq += chunk.Stripes {
-		if w.holds(seq) {
-			n.send(p, seq, int(w.at(seq).size))
+		if size := int(w.at(seq).size); w.holds(seq) && n.lend(p, size) {
+			n.send(p, seq, size)
+			p.children[s].sent = seq + 1
 		}
 	}
+}
+
+// lendAhead is how much of the stream, in time, a neighbour may have at once beside the
+// stripes that it gets, and lendRate the part of the stream's rate that it may have so on
+// end: a loss, or another parent's backlog, but no stream.
+const (
+	lendAhead = 2 * time.Second
+	lendRate  = 0.25
+	lendLeast = 128 << 10
+)
+
+// lend says whether a neighbour may have so many bytes that come by no stripe from now on.
+func (n *Node) lend(p *neighbour, size int) bool {
+	rate := n.window.rate
+	p.lent = max(0, p.lent-lendRate*rate*(n.now-p.lentAt).Seconds())
+	p.lentAt = n.now
+	if p.lent+float64(size) > max(rate*lendAhead.Seconds(), lendLeast) || !n.meter.room(n.now, size) {
+		return false
+	}
+	p.lent += float64(size)
+	return true
 }
 
 func (n *Node) admit(p *neighbour, s int) wire.Code {
@@ -209,6 +236,7 @@ func (n *Node) forward(s int, from wire.PeerID, sequence uint64, size int) {
 				*k = child{}
 				continue
 			}
+			k.sent = max(k.sent, sequence+1)
 			n.send(p, sequence, size)
 		}
 	}
@@ -228,7 +256,7 @@ func (n *Node) Sent(now time.Duration, bytes int) {
 }
 
 // Requested takes a neighbour's request for single chunks: they are sent where the line
-// has room.
+// has room, and the neighbour has not asked for more than what repairs need.
 func (n *Node) Requested(now time.Duration, from wire.PeerID, l []uint64) {
 	n.now = now
 	p := n.peers[from]
@@ -237,8 +265,8 @@ func (n *Node) Requested(now time.Duration, from wire.PeerID, l []uint64) {
 	}
 	var missing []uint64
 	for _, seq := range l {
-		if n.upload && n.window.holds(seq) && n.meter.cost() < 300*time.Millisecond {
-			n.send(p, seq, int(n.window.at(seq).size))
+		if size := int(n.window.at(seq).size); n.upload && n.window.holds(seq) && n.meter.cost() < 300*time.Millisecond && n.lend(p, size) {
+			n.send(p, seq, size)
 		} else {
 			missing = append(missing, seq)
 		}

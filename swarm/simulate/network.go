@@ -125,8 +125,16 @@ func (w *world) toSource(v *viewer, a plan.Action) {
 				*f = feed{}
 			}
 		case plan.Request:
+			var missing []uint64
 			for _, seq := range a.List {
+				if seq >= w.source.seq || seq < w.source.first {
+					missing = append(missing, seq)
+					continue
+				}
 				w.source.send(v, seq)
+			}
+			if len(missing) > 0 {
+				w.at(w.now+v.delay+5*time.Millisecond, func() { v.node.Lacks(w.now, wire.Source, missing) })
 			}
 		}
 	})

@@ -45,6 +45,9 @@ func TestSwarms(t *testing.T) {
 			Symmetric: 0.2, Loss: 0.02, Crash: true}, 0.95, 0.9, 0.9995, 1200 * time.Millisecond, 500 * time.Millisecond},
 		{"barely enough upload, and they come and go", Config{Peers: 200, Churn: 0.2, Seed: 3}, 0.93, 0.9, 0.9995, 1200 * time.Millisecond, 200 * time.Millisecond},
 		{"half leave at once", Config{Peers: 100, Upload: []float64{2}, HalfLeaves: 50 * time.Second}, 0.88, 0, 0.999, 1200 * time.Millisecond, time.Second},
+		{"half crash at once", Config{Peers: 300, Upload: []float64{2}, HalfLeaves: 50 * time.Second, Crash: true}, 0.93, 0, 0.998, 1200 * time.Millisecond, time.Second},
+		{"half crash at once, another time", Config{Peers: 300, Upload: []float64{2}, HalfLeaves: 50 * time.Second, Crash: true, Seed: 1}, 0.93, 0, 0.998, 1200 * time.Millisecond, time.Second},
+		{"half of those that barely suffice crash", Config{Peers: 200, HalfLeaves: 50 * time.Second, Crash: true}, 0.88, 0, 0.995, 1200 * time.Millisecond, time.Second},
 		{"nobody uploads", Config{Peers: 10, FreeRiders: 1}, -0.01, 0, 0.9995, 1200 * time.Millisecond, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ package source
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -62,16 +63,21 @@ func (m *room) len() int {
 	return len(m.viewers) - len(m.mirrors)
 }
 
+// sentOn is in the query of a viewer that another source has sent here, or that found the
+// one gone to which it was sent: it is not sent on.
+const sentOn = "_sent"
+
 // direct is where a viewer that comes new is better off, with its query; empty: here. One
 // that comes back has chosen.
 func (m *room) direct(j wire.Join, r *http.Request) string {
-	if j.From != 0 {
+	q := r.URL.Query()
+	if j.From != 0 || q.Has(sentOn) {
 		return ""
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var best *mirrored
-	for _, x := range m.mirrors {
+	for _, x := range m.elsewhere() {
 		if x.most > x.viewers && (best == nil || x.viewers < best.viewers || x.viewers == best.viewers && x.url < best.url) {
 			best = x
 		}
@@ -80,7 +86,20 @@ func (m *room) direct(j wire.Join, r *http.Request) string {
 		return ""
 	}
 	best.viewers++
-	return best.url + "?" + r.URL.RawQuery
+	q.Set(sentOn, "1")
+	return best.url + "?" + q.Encode()
+}
+
+// elsewhere are the other sources. Called with mu held.
+func (m *room) elsewhere() []*mirrored {
+	return slices.AppendSeq(slices.Clone(m.fellows), maps.Values(m.mirrors))
+}
+
+// meet takes the sources that lead the stream by turns with this one.
+func (m *room) meet(l []*mirrored) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fellows = l
 }
 
 // others are the URLs at which viewers can go on when this source is gone.
@@ -88,8 +107,10 @@ func (m *room) others(id identity) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l := slices.Clone(id.others)
-	for _, x := range m.mirrors {
+	for _, x := range m.elsewhere() {
 		l = append(l, x.url)
 	}
+	slices.Sort(l)
+	l = slices.Compact(l)
 	return l[:min(len(l), maxSources)]
 }

@@ -16,6 +16,10 @@
 //	GET  /stat?xresid=live/a           {"flow":{"p2pBytes":0,"cdnBytes":0}}
 //	GET  /feature?download=1&upload=0  {"ret":0,"msg":"ok","download":1,"upload":0}
 //
+// A stream may have several sources with one key, which find each other at a rendezvous:
+// one leads and cuts, the others pass its chunks on, and one of them takes its place when it
+// is gone (see group).
+//
 // A stream may be another source's: a mirror passes its chunks on as they are, and that
 // source sends new viewers to whichever of both has fewer.
 //

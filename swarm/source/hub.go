@@ -4,6 +4,7 @@ package source
 
 import (
 	"sync"
+	"time"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
 	"github.com/xp2p/xp2p/swarm/wire"
@@ -25,6 +26,8 @@ type hub struct {
 	window *chunk.Window
 	epochs []*chunk.Epoch // the oldest first
 	fresh  chan struct{}  // closed when there is something new
+	last   time.Time      // when a chunk came
+	all    uint64         // bytes of all chunks so far
 }
 
 func newHub() *hub {
@@ -50,6 +53,16 @@ func (h *hub) beginAgain(e *chunk.Epoch) {
 	}
 }
 
+// number is that of the newest epoch; 0: there is none.
+func (h *hub) number() uint32 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.epochs) == 0 {
+		return 0
+	}
+	return h.epochs[len(h.epochs)-1].Number
+}
+
 // end is behind the newest chunk; 0: there is none.
 func (h *hub) end() uint64 {
 	h.mu.Lock()
@@ -61,8 +74,25 @@ func (h *hub) end() uint64 {
 func (h *hub) put(c *chunk.Chunk) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.window.Put(c)
+	if h.window.Put(c) {
+		h.all += uint64(len(c.Bytes()))
+	}
+	h.last = time.Now()
 	h.wake()
+}
+
+// bytes are those of all chunks so far, and of those that are not kept any more.
+func (h *hub) bytes() (all, gone uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.all, h.all - min(h.all, uint64(h.window.Bytes()))
+}
+
+// fed is when a chunk came last.
+func (h *hub) fed() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last
 }
 
 // wake wakes all readers. Called with mu held.
@@ -125,8 +155,8 @@ type cursor struct {
 	on    [chunk.Stripes]bool
 	next  [chunk.Stripes]uint64
 	until [chunk.Stripes]uint64 // not sent any more; 0: for ever
-	// extra are sequences that were asked for one by one, at most maxExtra; more are
-	// refused as missing.
+	// extra are sequences that were asked for one by one, at most maxExtra; as many more are
+	// refused as missing, and the rest is not answered.
 	extra   []uint64
 	missing []uint64
 	epoch   uint32        // sent last; 0: none
@@ -163,7 +193,8 @@ func (h *hub) request(c *cursor, l []uint64) {
 	defer h.mu.Unlock()
 	n := min(len(l), maxExtra-len(c.extra))
 	c.extra = append(c.extra, l[:n]...)
-	c.missing = append(c.missing, l[n:min(len(l), n+wire.MaxList)]...)
+	more := l[n:]
+	c.missing = append(c.missing, more[:min(len(more), maxExtra-len(c.missing))]...)
 	c.poke()
 }
 
@@ -196,7 +227,7 @@ func (h *hub) take(dst []byte, c *cursor) (_ []byte, chunks int, fresh <-chan st
 		seq := c.extra[0]
 		c.extra = append(c.extra[:0], c.extra[1:]...)
 		if k := h.window.Get(seq); k == nil || !send(k) {
-			c.missing = append(c.missing, seq)
+			c.missing = append(c.missing, seq) // told of below
 		}
 	}
 	for len(c.missing) > 0 {
@@ -210,7 +241,10 @@ func (h *hub) take(dst []byte, c *cursor) (_ []byte, chunks int, fresh <-chan st
 		if s < 0 || c.next[s] >= high {
 			break
 		}
-		c.next[s] = max(c.next[s], align(low, s))
+		if first := align(low, s); c.next[s] < first { // what it would have next is gone
+			c.next[s] = first
+			continue
+		}
 		if k := h.window.Get(c.next[s]); k != nil {
 			send(k)
 		}

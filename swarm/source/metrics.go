@@ -17,6 +17,8 @@ func desc(name, help string) *prometheus.Desc {
 var (
 	metricViewers    = desc("viewers", "Viewers of the stream now, players included.")
 	metricMembers    = desc("members", "Viewers that the tracker knows as members of the swarm.")
+	metricLeads      = desc("leads", "1 where this source cuts and signs the stream, 0 where it passes on another one's.")
+	metricSources    = desc("other_sources", "Other sources of the stream that are known.")
 	metricPulls      = desc("origin_pulls_total", "Connections to the origin.")
 	metricOrigin     = desc("origin_bytes_total", "Bytes received from the origin.")
 	metricSent       = desc("sent_bytes_total", "Bytes sent to viewers by the source.")
@@ -36,7 +38,7 @@ func (s *Source) Collector() prometheus.Collector { return collector{s} }
 type collector struct{ s *Source }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{metricViewers, metricMembers, metricPulls, metricOrigin, metricSent, metricPeer, metricShare, metricRepairs,
+	for _, d := range []*prometheus.Desc{metricViewers, metricMembers, metricLeads, metricSources, metricPulls, metricOrigin, metricSent, metricPeer, metricShare, metricRepairs,
 		metricPolluted, metricLag, metricLagWorst, metricContinuity} {
 		ch <- d
 	}
@@ -57,6 +59,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(metricViewers, float64(st.Viewers))
 		gauge(metricMembers, float64(st.Members))
+		leads := 0.0
+		if st.Leads {
+			leads = 1
+		}
+		gauge(metricLeads, leads)
+		gauge(metricSources, float64(st.Mirrors))
 		counter(metricPulls, st.Pulls)
 		counter(metricOrigin, st.OriginBytes)
 		counter(metricSent, st.SourceBytes)

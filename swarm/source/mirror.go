@@ -6,16 +6,19 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/xp2p/xp2p/swarm/chunk"
+	"github.com/xp2p/xp2p/swarm/keys"
 	"github.com/xp2p/xp2p/swarm/wire"
 )
 
@@ -24,6 +27,8 @@ const (
 	mirrorSilent = 3*beat + time.Second
 	// reportEvery is how often a mirror says how many viewers it has.
 	reportEvery = 3 * time.Second
+	// proveTimeout bounds a question whether a viewer has a key of the stream.
+	proveTimeout = 5 * time.Second
 	// maxRefusal bounds what is read of a refusal, in bytes.
 	maxRefusal = 4 << 10
 )
@@ -58,10 +63,16 @@ type mirror struct {
 	// from is where a viewer goes on that came from another source, which this one may
 	// have nothing of yet.
 	from atomic.Uint64
+
+	mu sync.Mutex
+	// believed are the viewers that have proved to the first source that they have a key, by
+	// what they showed: at most as many as there can be, then it is asked anew. They are
+	// believed while it is away.
+	believed map[[sha256.Size]byte]bool
 }
 
 func newMirror(s *stream, u Upstream) *mirror {
-	return &mirror{Upstream: u, s: s, client: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true,
+	return &mirror{Upstream: u, s: s, believed: map[[sha256.Size]byte]bool{}, client: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true,
 		TLSHandshakeTimeout: originDial, ResponseHeaderTimeout: originAnswer}}}
 }
 
@@ -80,13 +91,52 @@ func (m *mirror) post(ctx context.Context, query string, body []byte) (*http.Res
 		return res, nil
 	}
 	defer res.Body.Close()
-	var r struct {
-		Error string `json:"error"`
-	}
-	if json.NewDecoder(io.LimitReader(res.Body, maxRefusal)).Decode(&r) == nil && r.Error != "" {
-		return nil, fmt.Errorf("the first source answered: %s", r.Error)
+	no := &refusal{}
+	if json.NewDecoder(io.LimitReader(res.Body, maxRefusal)).Decode(no) == nil && no.Reason != "" {
+		return nil, fmt.Errorf("the first source answered: %w", no)
 	}
 	return nil, fmt.Errorf("the first source answered %s", res.Status)
+}
+
+// refusal is a source's no.
+type refusal struct {
+	Code   int    `json:"code"`
+	Reason string `json:"error"`
+}
+
+func (r *refusal) Error() string { return r.Reason }
+
+// proved has the first source say whether a viewer has a key of the sealed stream, which a
+// mirror does not have. The error says that it cannot be asked.
+func (m *mirror) proved(ctx context.Context, j wire.Join) (bool, error) {
+	b, err := json.Marshal(wire.Join{Pin: j.Pin, Proofs: j.Proofs[:min(len(j.Proofs), keys.MaxProofs)]})
+	if err != nil {
+		return false, err
+	}
+	shown := sha256.Sum256(b)
+	m.mu.Lock()
+	known := m.believed[shown]
+	m.mu.Unlock()
+	if known {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
+	defer cancel()
+	res, err := m.post(ctx, "?_swarm=prove", b)
+	if no := new(refusal); errors.As(err, &no) && no.Code == codeDecryptFailed {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	res.Body.Close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.believed) >= m.s.maxViewers {
+		clear(m.believed)
+	}
+	m.believed[shown] = true
+	return true, nil
 }
 
 // join opens a way from the first source and takes its welcome. body ends with ctx.
@@ -95,7 +145,7 @@ func (m *mirror) join(ctx context.Context, j wire.Join) (frames *wire.Reader, to
 	if err != nil {
 		return nil, "", nil, err
 	}
-	res, err := m.post(ctx, "?_swarm=join", b)
+	res, err := m.post(ctx, "?_swarm=join&"+sentOn+"=1", b)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -148,6 +198,7 @@ func (m *mirror) pull(ctx context.Context) error {
 				err = m.s.verifier().Verify(c)
 			}
 			if err == nil {
+				m.s.learnKey(ctx, c.KeyID)
 				m.s.hub.put(c)
 			}
 			return err
@@ -240,6 +291,9 @@ func (s *stream) meet(w wire.Welcome) error {
 	if s.id.key != nil && !bytes.Equal(s.id.key, w.Key) {
 		return errOtherKey
 	}
+	if s.group != nil {
+		return nil // the rest it knows itself
+	}
 	if s.id.key == nil {
 		s.id.key = w.Key
 		close(s.known)
@@ -260,9 +314,13 @@ func (s *stream) awaitIdentity(ctx context.Context) (identity, error) {
 	case <-ctx.Done():
 		return identity{}, context.Cause(ctx)
 	}
+	return s.identity(), nil
+}
+
+func (s *stream) identity() identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.id, nil
+	return s.id
 }
 
 func (s *stream) verifier() *chunk.Verifier {

@@ -4,6 +4,7 @@ package source
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"io"
@@ -16,8 +17,10 @@ import (
 
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
+	"github.com/xp2p/xp2p/internal/link"
 	"github.com/xp2p/xp2p/internal/testmedia"
 	"github.com/xp2p/xp2p/swarm/chunk"
+	"github.com/xp2p/xp2p/swarm/keys"
 	"github.com/xp2p/xp2p/swarm/wire"
 )
 
@@ -61,6 +64,68 @@ func TestNoMirror(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// A mirror has no key of a sealed stream, and yet only who has one becomes a member there: it
+// asks the first source. Who was believed still is when that one is gone.
+func TestMembersOfMirrorHaveTheKey(t *testing.T) {
+	service := keys.NewService(keys.NewMemory(0), time.Hour)
+	w := newWorld(t, func(c *Config) { c.Issuer = service })
+	rec, err := service.Lookup(t.Context(), w.Code(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(t.Context(), Config{Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize)), Streams: []Stream{{Path: path, Upstream: &Upstream{URL: w.srv.URL + path}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msrv := httptest.NewServer(m)
+	defer func() { m.Close(); msrv.Close() }()
+	at := &world{Source: m, t: t, srv: msrv, client: w.client}
+	id, err := link.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := id.Pin().String()
+	x := at.join(t.Context(), wire.Join{Stripes: 15, Pin: pin})
+	wrong := rec.Newest()
+	wrong.Secret[0]++
+	good := keys.Proof(rec.Newest(), x.v.Swarm, pin)
+	track := func(proofs ...[]byte) (status int, body string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b, _ := json.Marshal(wire.Join{Pin: pin, Proofs: proofs})
+		res := at.do(ctx, "POST", path+"?_swarm=track&token="+x.welcome.Token, bytes.NewReader(b))
+		if res.StatusCode != http.StatusOK {
+			b, _ = io.ReadAll(res.Body)
+		}
+		return res.StatusCode, string(b)
+	}
+	for _, tt := range []struct {
+		name   string
+		proofs [][]byte
+		status int
+	}{
+		{"no proof", nil, http.StatusForbidden},
+		{"rubbish", [][]byte{nil, {1}, bytes.Repeat([]byte{2}, 32)}, http.StatusForbidden},
+		{"another key", [][]byte{keys.Proof(wrong, x.v.Swarm, pin)}, http.StatusForbidden},
+		{"another member's", [][]byte{keys.Proof(rec.Newest(), x.v.Swarm, "x"+pin)}, http.StatusForbidden},
+		{"the key", [][]byte{keys.Proof(wrong, x.v.Swarm, pin), good}, http.StatusOK},
+		{"none behind one", nil, http.StatusForbidden},
+	} {
+		if status, body := track(tt.proofs...); status != tt.status || status != http.StatusOK && !strings.Contains(body, "-2502") {
+			t.Errorf("%s: %d %s, want %d", tt.name, status, body, tt.status)
+		}
+	}
+	w.Source.Close()
+	w.srv.CloseClientConnections()
+	w.srv.Close()
+	if status, body := track(keys.Proof(wrong, x.v.Swarm, pin), good); status != http.StatusOK {
+		t.Errorf("who was believed, without a first source: %d %s", status, body)
+	}
+	if status, body := track(good); status != http.StatusServiceUnavailable || !strings.Contains(body, "-2402") {
+		t.Errorf("somebody new, without a first source: %d %s", status, body)
+	}
 }
 
 // A mirror passes on what its first source has signed and nothing else, whoever answers

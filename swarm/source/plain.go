@@ -19,6 +19,9 @@ const writePatience = 15 * time.Second
 // servePlain gives a player the stream as http-flv. One that is slow loses whole groups
 // of pictures, for which nobody waits.
 func (s *stream) servePlain(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		s.group.sign(w.Header())
+	}
 	if code := s.code(); code != "" && !bearer.Same(r.URL.Query().Get("code"), code) {
 		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed: ask its owner for the code, and add ?code=CODE to the URL")
 		return
@@ -28,7 +31,7 @@ func (s *stream) servePlain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
 		return
 	}
-	if s.mirror != nil && id.sealed {
+	if s.mirror != nil && s.group == nil && id.sealed {
 		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed and this source a mirror without its key: play it from the first source, or as a viewer of the swarm")
 		return
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -42,6 +41,7 @@ type room struct {
 	tracker *tracker.Tracker
 	viewers map[string]*viewer      // by token
 	mirrors map[*viewer]*mirrored   // of the viewers those that are other sources
+	fellows []*mirrored             // sources that lead the stream by turns with this one
 	byID    map[wire.PeerID]*viewer // those with a track
 
 	p2p      uint64 // bytes that viewers had from each other
@@ -58,6 +58,9 @@ type viewer struct {
 	cut    func()      // ends the track
 	p2p    uint64      // as it reported last
 	bad    uint64      // likewise, how many it dropped
+
+	base uint64 // bytes of the stream that were gone when it joined
+	talk talk
 
 	reported   bool
 	lag        time.Duration
@@ -117,6 +120,7 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 		return
 	}
 	v := &viewer{token: rand.Text(), id: member.ID, member: member, cursor: cursor{fresh: make(chan struct{}, 1)}}
+	_, v.base = m.s.hub.bytes()
 	if j.Mirror != "" {
 		if err := checkMirror(j, owner); err != nil {
 			refuse(w, http.StatusForbidden, codeBadArgument, err.Error())
@@ -162,8 +166,9 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	out := newOutput(w)
+	told := m.others(id)
 	buf := wire.AppendJSON(nil, wire.TypeWelcome, wire.Welcome{Stream: m.s.name, Key: id.key, Token: v.token, STUN: slices.Concat(m.cfg.STUN, id.stun),
-		NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != "" || id.sealed, Sources: m.others(id)})
+		NoTracker: m.cfg.NoTracker, Sealed: m.s.code() != "" || id.sealed, Sources: told})
 	alive := time.NewTicker(beat)
 	defer alive.Stop()
 	for {
@@ -182,7 +187,12 @@ func (m *room) serveJoin(w http.ResponseWriter, r *http.Request, owner bool) {
 		case <-fresh:
 		case <-v.fresh:
 		case <-alive.C:
-			buf = wire.AppendList(buf, wire.TypeMissing, nil)
+			if now := m.others(m.s.identity()); !slices.Equal(now, told) {
+				told = now
+				buf = wire.AppendJSON(buf, wire.TypeSources, now)
+			} else {
+				buf = wire.AppendList(buf, wire.TypeMissing, nil)
+			}
 		case <-r.Context().Done():
 			return
 		}
@@ -209,103 +219,6 @@ func (m *room) find(w http.ResponseWriter, r *http.Request) *viewer {
 		refuse(w, http.StatusForbidden, codeBadArgument, "the token is not (or no longer) a viewer's: join first")
 	}
 	return v
-}
-
-// serveTrack is the way of what the tracker says to a viewer.
-func (m *room) serveTrack(w http.ResponseWriter, r *http.Request) {
-	v := m.find(w, r)
-	if v == nil {
-		return
-	}
-	if m.cfg.NoTracker || v.id == wire.Source {
-		refuse(w, http.StatusNotFound, codeBadArgument, "there is no tracker here, or the viewer has no key")
-		return
-	}
-	j, member, err := readJoin(w, r)
-	if err != nil || member.ID != v.id {
-		refuse(w, http.StatusBadRequest, codeBadArgument, "the track's body is not that of the join")
-		return
-	}
-	if !m.s.proved(j) {
-		refuse(w, http.StatusForbidden, codeDecryptFailed, "this stream is sealed, and only who has its key takes part: give the codeUrl that its owner has for you")
-		return
-	}
-	ctx, cut := context.WithCancel(r.Context())
-	defer cut()
-	m.mu.Lock()
-	if old := m.byID[v.id]; old != nil {
-		old.cut() // it came back before we saw it go
-	}
-	v.out, v.cut = make(chan []byte, maxOut), cut
-	m.byID[v.id] = v
-	err = m.tracker.Join(member, addressOf(r))
-	m.pass()
-	m.mu.Unlock()
-	defer m.untrack(v)
-	if err != nil {
-		refuse(w, http.StatusServiceUnavailable, codeStreamFailed, err.Error())
-		return
-	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	out := newOutput(w)
-	alive := time.NewTicker(beat)
-	defer alive.Stop()
-	for {
-		var b []byte
-		select {
-		case b = <-v.out:
-		case <-alive.C:
-			b = wire.AppendList(nil, wire.TypeMissing, nil)
-		case <-ctx.Done():
-			return
-		}
-		if out.write(b) != nil {
-			return
-		}
-	}
-}
-
-// addressOf is where a request comes from.
-func addressOf(r *http.Request) netip.Addr {
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Addr().Unmap()
-}
-
-func (m *room) untrack(v *viewer) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.byID[v.id] == v {
-		delete(m.byID, v.id)
-		m.tracker.Leave(v.id)
-		m.pass()
-	}
-}
-
-// pass gives the tracker's messages to whom they are for. Called with mu held.
-func (m *room) pass() {
-	for _, msg := range m.tracker.Take() {
-		v := m.byID[msg.To]
-		if v == nil {
-			continue
-		}
-		if msg.Policy != nil {
-			v.say(wire.AppendJSON(nil, wire.TypePolicy, msg.Policy))
-		} else {
-			v.say(wire.AppendJSON(nil, wire.TypeMembers, msg.Members))
-		}
-	}
-}
-
-// say puts a frame onto the viewer's track. Called with mu held.
-func (v *viewer) say(frame []byte) {
-	select {
-	case v.out <- frame:
-	default:
-		v.cut() // it does not read
-	}
 }
 
 // serveTell takes what a viewer says.
@@ -363,35 +276,38 @@ func (m *room) hear(v *viewer, t wire.Type, body []byte) error {
 	}
 	switch t {
 	case wire.TypeSignal:
-		var s wire.Signal
-		if err := wire.ParseJSON(body, &s); err != nil {
-			return err
+		if !v.talk.signal(time.Now()) {
+			return nil // whom it floods would be cut off
 		}
-		to := m.byID[s.Peer]
-		if to == nil || !m.tracker.Has(v.id) || len(body) > wire.MaxSignal {
-			return nil // it has gone meanwhile; the sender's link times out
-		}
-		s.Peer, s.Pin = v.id, v.member.Pin
-		to.say(wire.AppendJSON(nil, wire.TypeSignal, s))
+		return m.signal(v, body)
 	case wire.TypeReport:
 		var rep wire.Report
 		if err := wire.ParseJSON(body, &rep); err != nil {
 			return err
 		}
-		if rep.P2PBytes > v.p2p {
-			m.p2p += rep.P2PBytes - v.p2p
-			v.p2p = rep.P2PBytes
-		}
-		if n := uint64(len(rep.Bad)); n > v.bad {
-			m.polluted += n - v.bad
-			v.bad = n
-		}
-		v.reported, v.lag, v.continuity = true, time.Duration(rep.LagMS)*time.Millisecond, rep.Continuity
+		m.note(v, &rep)
 		m.tracker.Report(v.id, &rep)
 		m.pass()
 	case wire.TypeAsk:
-		m.tracker.Ask(v.id)
-		m.pass()
+		if v.talk.ask(time.Now()) {
+			m.tracker.Ask(v.id)
+			m.pass()
+		}
 	}
+	return nil
+}
+
+// signal passes one on. Called with mu held.
+func (m *room) signal(v *viewer, body []byte) error {
+	var s wire.Signal
+	if err := wire.ParseJSON(body, &s); err != nil {
+		return err
+	}
+	to := m.byID[s.Peer]
+	if to == nil || !m.tracker.Has(v.id) || len(body) > wire.MaxSignal {
+		return nil // it has gone meanwhile; the sender's link times out
+	}
+	s.Peer, s.Pin = v.id, v.member.Pin
+	to.say(wire.AppendJSON(nil, wire.TypeSignal, s))
 	return nil
 }

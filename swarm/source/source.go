@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -36,13 +37,14 @@ type Opener func(ctx context.Context) (io.ReadCloser, error)
 type Stream struct {
 	// Path of its URL, "/live/a.flv" (required). It is the stream's name, too.
 	Path string
-	// Origin is where it comes from.
+	// Origin is where it comes from. With Config.Registry it may have other sources, which
+	// cut it by turns.
 	Origin Opener
 	// Upstream is another source that it comes from, in place of an Origin: this one is
 	// its mirror, and neither Config.Key nor an Issuer has to do with the stream.
 	Upstream *Upstream
-	// Code under which the stream's keys are, which must exist; empty: a new one.
-	// Without Config.Issuer it means nothing.
+	// Code under which the stream's keys are, which must exist; empty: a new one, which
+	// several sources cannot have. Without Config.Issuer it means nothing.
 	Code string
 }
 
@@ -70,6 +72,11 @@ type Config struct {
 	// Token lets other machines use /feature and be mirrors ("Authorization: Bearer
 	// TOKEN"). Empty: this one alone.
 	Token string
+	// Registry is where sources with the same Key find each other, a *rendezvous.Client;
+	// nil: there is one. Public is the URL, up to the path, by which viewers and the other
+	// sources reach this one (required then).
+	Registry Registry
+	Public   string
 	// Logger; nil: discarded.
 	Logger *slog.Logger
 }
@@ -82,6 +89,8 @@ func (c Config) validate() error {
 		return errors.New("source: no stream given")
 	case c.Linger < 0 || c.Patience < 0 || c.Rotate < 0 || c.Lead < 0 || c.MaxViewers < 0:
 		return errors.New("source: a duration or number is negative")
+	case c.Registry != nil && !isBase(c.Public):
+		return errors.New("source: several sources of a stream need the URL by which viewers reach this one (https://HOST)")
 	}
 	seen := map[string]bool{}
 	for _, s := range c.Streams {
@@ -100,9 +109,18 @@ func (c Config) validate() error {
 				return fmt.Errorf("source: the stream %s: %w", s.Path, err)
 			}
 		}
+		if c.Registry != nil && s.Upstream == nil && c.Issuer != nil && s.Code == "" {
+			return fmt.Errorf("source: the sealed stream %s has several sources: give its code, the same to all of them", s.Path)
+		}
 		seen[s.Path] = true
 	}
 	return nil
+}
+
+// isBase says whether s is a URL up to the path.
+func isBase(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == ""
 }
 
 func (c Config) withDefaults() Config {
@@ -157,9 +175,10 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 			st.id.key = cfg.Key.Public().(ed25519.PublicKey)
 			close(st.known)
 		}
-		if cfg.Issuer == nil || st.mirror != nil {
-			st.keys.code = ""
-		} else if err := st.obtainKey(ctx); err != nil {
+		if cfg.Registry != nil && c.Upstream == nil {
+			st.group = newGroup(st, &s.cfg)
+		}
+		if err := st.beginKeys(ctx); err != nil {
 			s.Close()
 			return nil, err
 		}
@@ -171,7 +190,10 @@ func New(ctx context.Context, cfg Config) (*Source, error) {
 		if st.mirror != nil && st.mirror.Public != "" {
 			s.wg.Go(func() { st.mirror.announce(s.life) })
 		}
-		if cfg.Issuer != nil && st.mirror == nil {
+		if st.group != nil {
+			s.wg.Go(func() { st.group.run(s.life) })
+		}
+		if cfg.Issuer != nil && st.code() != "" {
 			s.wg.Go(func() { st.turnKeys(s.life, cfg.Rotate, cfg.Lead) })
 		}
 	}
@@ -229,10 +251,12 @@ func (s *Source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		st.room.serveJoin(w, r, bearer.FromOwner(r, s.cfg.Token))
 	case what == "track":
 		st.room.serveTrack(w, r)
+	case what == "prove":
+		st.room.serveProve(w, r)
 	case what == "tell":
 		st.room.serveTell(w, r)
 	default:
-		refuse(w, http.StatusNotFound, codeBadArgument, "_swarm is none of join, track and tell")
+		refuse(w, http.StatusNotFound, codeBadArgument, "_swarm is none of join, track, tell and prove")
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 type Stats struct {
 	Viewers     int    // of all kinds, now
 	Members     int    // of the swarm, as the tracker knows them
-	Mirrors     int    // other sources that have announced themselves here
+	Mirrors     int    // other sources of the stream that are known here
+	Leads       bool   // this source cuts and signs the stream
 	SourceBytes uint64 // sent to viewers
 	PeerBytes   uint64 // that viewers had from each other, by their own account
 	Pulls       uint64 // connections to the origin
@@ -39,9 +40,10 @@ func (s *Source) Stats(path string) (Stats, bool) {
 	st.mu.Lock()
 	out.Viewers = st.viewers
 	st.mu.Unlock()
+	out.Leads = st.group.leads() && (st.group != nil || st.mirror == nil)
 	st.room.account(&out)
 	st.room.mu.Lock()
-	out.Members, out.Mirrors, out.PeerBytes = st.room.tracker.Len(), len(st.room.mirrors), st.room.p2p
+	out.Members, out.Mirrors, out.PeerBytes = st.room.tracker.Len(), len(st.room.mirrors)+len(st.room.fellows), st.room.p2p
 	st.room.mu.Unlock()
 	return out, true
 }

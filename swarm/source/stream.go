@@ -15,8 +15,6 @@ import (
 	"github.com/xp2p/xp2p/demux"
 	"github.com/xp2p/xp2p/demux/flv"
 	"github.com/xp2p/xp2p/swarm/chunk"
-	"github.com/xp2p/xp2p/swarm/keys"
-	"github.com/xp2p/xp2p/swarm/wire"
 )
 
 const (
@@ -41,12 +39,14 @@ type stream struct {
 	keys keyring
 
 	maxViewers int
-	mirror     *mirror       // nil: the stream comes from an origin
+	mirror     *mirror       // nil: the stream comes from an origin alone
+	group      *group        // nil: it has no other source that could lead it
 	known      chan struct{} // closed when id.key is known
 
 	mu      sync.Mutex
 	id      identity
 	viewers int
+	wanted  time.Time     // when the first came that the stream is pulled for now
 	demand  chan struct{} // one token: viewers came or went
 	fault   error         // why the origin is not there
 
@@ -89,6 +89,14 @@ func (s *stream) watched() bool {
 	return s.viewers > 0
 }
 
+// starved says whether nothing has come for yieldAfter, though somebody watches or did of late.
+func (s *stream) starved(now time.Time) bool {
+	s.mu.Lock()
+	since := s.wanted
+	s.mu.Unlock()
+	return !since.IsZero() && now.Sub(since) > yieldAfter && now.Sub(s.hub.fed()) > yieldAfter
+}
+
 func (s *stream) setFault(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,6 +119,9 @@ func (s *stream) run(ctx context.Context) {
 				return
 			}
 		}
+		s.mu.Lock()
+		s.wanted = time.Now()
+		s.mu.Unlock()
 		pull, cancel := context.WithCancel(ctx)
 		done := make(chan struct{})
 		go func() {
@@ -120,6 +131,9 @@ func (s *stream) run(ctx context.Context) {
 		s.awaitIdle(ctx)
 		cancel()
 		<-done
+		s.mu.Lock()
+		s.wanted = time.Time{}
+		s.mu.Unlock()
 		if ctx.Err() != nil {
 			return
 		}
@@ -160,6 +174,10 @@ func (s *stream) pullAgain(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errOtherLeader) {
+			wait = originRetryMin
+			continue
+		}
 		if time.Since(began) > goodOrigin {
 			wait = originRetryMin
 		}
@@ -167,6 +185,7 @@ func (s *stream) pullAgain(ctx context.Context) {
 		s.log.Warn("origin; trying again", "err", err, "in", wait)
 		select {
 		case <-time.After(wait):
+		case <-s.group.moved():
 		case <-ctx.Done():
 			return
 		}
@@ -176,11 +195,18 @@ func (s *stream) pullAgain(ctx context.Context) {
 
 var errOriginEnded = errors.New("the origin ended the stream")
 
-// pull is one connection to the origin.
+// pull is one connection to the origin, or to the source whose chunks are passed on.
 func (s *stream) pull(ctx context.Context) error {
-	if s.mirror != nil {
+	switch {
+	case s.group != nil:
+		return s.group.pull(ctx)
+	case s.mirror != nil:
 		return s.mirror.pull(ctx)
 	}
+	return s.pullOrigin(ctx)
+}
+
+func (s *stream) pullOrigin(ctx context.Context) error {
 	s.pulls.Add(1)
 	body, err := s.open(ctx)
 	if err != nil {
@@ -258,103 +284,6 @@ func (f *flusher) stop() {
 	f.off = true
 	f.timer.Stop()
 	f.s.p.Flush()
-}
-
-// keyring is the source's own keys of a stream. Its fields belong to stream.pmu.
-type keyring struct {
-	issuer keys.Issuer
-	code   string
-	known  map[uint32]chunk.StreamKey // those in use, for plain players
-}
-
-// obtainKey gets the first key of this run: of a code that exists already, a new one,
-// since sequences are a nonce under a key and must not come twice.
-func (s *stream) obtainKey(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
-	defer cancel()
-	var rec keys.Record
-	var err error
-	if s.keys.code == "" {
-		rec, err = s.keys.issuer.Create(ctx)
-	} else {
-		rec, err = s.keys.issuer.Rotate(ctx, s.keys.code)
-	}
-	if err != nil {
-		return fmt.Errorf("key of the stream %s: %w", s.name, err)
-	}
-	return s.useKey(rec)
-}
-
-func (s *stream) useKey(rec keys.Record) error {
-	s.pmu.Lock()
-	defer s.pmu.Unlock()
-	k := rec.Newest()
-	s.keys.code = rec.Code
-	for id := range s.keys.known {
-		if id+2 < k.ID { // chunks of the one before may be in the window still
-			delete(s.keys.known, id)
-		}
-	}
-	s.keys.known[k.ID] = k
-	return s.p.SetKey(k)
-}
-
-// turnKeys gives the stream a new key every so often, and uses it when viewers have had
-// the time to fetch it.
-func (s *stream) turnKeys(ctx context.Context, every, lead time.Duration) {
-	for {
-		if !sleep(ctx, every) {
-			return
-		}
-		for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-			c, cancel := context.WithTimeout(ctx, keyTimeout)
-			rec, err := s.keys.issuer.Rotate(c, s.code())
-			cancel()
-			if err == nil {
-				if !sleep(ctx, lead) {
-					return
-				}
-				if err = s.useKey(rec); err == nil {
-					s.log.Info("another key is in use", "key", rec.Newest())
-					break
-				}
-			}
-			s.log.Warn("key service; the stream keeps its key for now", "err", err, "again", wait)
-			if !sleep(ctx, wait) {
-				return
-			}
-		}
-	}
-}
-
-func (s *stream) code() string {
-	s.pmu.Lock()
-	defer s.pmu.Unlock()
-	return s.keys.code
-}
-
-func (s *stream) key(id uint32) (chunk.StreamKey, bool) {
-	s.pmu.Lock()
-	defer s.pmu.Unlock()
-	k, ok := s.keys.known[id]
-	return k, ok
-}
-
-// proved says whether a viewer that wants to be a member has a key of the stream, if that
-// is sealed. A mirror, which has none itself, takes everybody's word.
-func (s *stream) proved(j wire.Join) bool {
-	s.pmu.Lock()
-	defer s.pmu.Unlock()
-	if s.keys.code == "" {
-		return true
-	}
-	proofs := j.Proofs[:min(len(j.Proofs), keys.MaxProofs)]
-	for _, k := range s.keys.known {
-		if keys.Proves(proofs, k, s.p.Swarm(), j.Pin) {
-			return true
-		}
-	}
-	return false
 }
 
 // sleep waits; false: ctx ended.

@@ -183,7 +183,7 @@ func (t *Tracker) Report(id wire.PeerID, r *wire.Report) {
 	}
 	slots := clampSlots(r.Slots)
 	t.slots[m.Home] += slots - m.Slots
-	m.Slots, m.used, m.fromSource = slots, r.Used, r.FromSource
+	m.Slots, m.used, m.fromSource = slots, clampSlots(r.Used), r.FromSource
 	for _, bad := range r.Bad[:min(len(r.Bad), maxAccused)] {
 		t.accuse(m, bad)
 	}

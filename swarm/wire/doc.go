@@ -19,6 +19,7 @@
 //	12 policy       JSON Policy                         tracker to viewer
 //	13 report       JSON Report                         viewer to tracker, now and then
 //	14 ask          nothing: more members, please       viewer to tracker
+//	15 sources      JSON []string: URLs                 source to viewer: where else the stream is now
 //
 // A frame of an unknown type is skipped, so that later versions can say more. The
 // requests of HTTP that carry the frames are described in docs/design/swarm.md.

@@ -30,6 +30,7 @@ const (
 	TypePolicy
 	TypeReport
 	TypeAsk
+	TypeSources
 )
 
 const (
@@ -60,6 +61,7 @@ var limits = [...]int{
 	TypePolicy:      1 << 10,
 	TypeReport:      4 << 10,
 	TypeAsk:         0,
+	TypeSources:     16 << 10,
 }
 
 var (

@@ -87,6 +87,7 @@ func (t *Talker) ChangePictures(config []byte) {
 // are queued. wantKey: the next picture should be a key picture. Its error is an *Error,
 // the talker's end.
 func (t *Talker) Picture(p *Picture) (wantKey bool, err error) {
+	t.start.seen.Do(func() { close(t.start.pictures) })
 	for {
 		f, full := t.pictures.put(p)
 		if f == dropped {

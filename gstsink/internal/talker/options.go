@@ -17,6 +17,15 @@ type Options struct {
 	// camera takes no sound; 0: no bound.
 	Timeout time.Duration
 
+	// StartTimeout bounds the wait for the first sound; 0: no bound. When nothing has come
+	// for so long, Late hears of it once and the talker waits on; so long after the first
+	// picture it is the talker's end.
+	StartTimeout time.Duration
+
+	// Late receives a *NoSoundError, or the *Error that it was the reason of; nil: nothing.
+	// It is not called any more once Close has returned, and must not call Close.
+	Late func(error)
+
 	// Events receives the link's events; nil: none. It is not called any more once
 	// Close has returned.
 	Events func(session.Event)

@@ -33,6 +33,7 @@ type Talker struct {
 	// finishing: there is no more sound.
 	finishing bool
 
+	start    starting
 	pictures lane // its lock is taken behind mu, and held by no call that waits
 
 	background sync.WaitGroup // closing and abandoned calls
@@ -47,7 +48,12 @@ type ending struct {
 
 // New makes a Talker; the first Send with something to say connects.
 func New(d Dialer, o Options) *Talker {
-	return &Talker{dialer: d, opts: o, events: gate{to: o.Events}}
+	t := &Talker{dialer: d, opts: o, events: gate{to: o.Events}}
+	t.start.sound, t.start.pictures, t.start.close = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	if o.StartTimeout > 0 {
+		t.start.watch.Go(t.watchStart)
+	}
+	return t
 }
 
 // Change says what the sound is that comes now.
@@ -335,6 +341,8 @@ func (t *Talker) dropLink() {
 // Close ends the talker and gives the camera a moment to hear of it. It returns soon,
 // whatever the network does; what hangs is finished behind it.
 func (t *Talker) Close() {
+	t.start.closed.Do(func() { close(t.start.close) })
+	t.start.watch.Wait()
 	t.endPictures()
 	t.mu.Lock()
 	t.fatal = errClosed

@@ -3,14 +3,15 @@
 #include "message.h"
 
 void
-xp2p_post_error (gpointer element, gint resource_error, gboolean has_code,
-    gint code, const gchar *function, const gchar *text, const gchar *debug)
+xp2p_post_problem (gpointer element, GstMessageType type, gint resource_error,
+    gboolean has_code, gint code, const gchar *function, const gchar *text,
+    const gchar *debug)
 {
   GstStructure *details = NULL;
 
   if (has_code)
     details = gst_structure_new ("xp2p-error", "code", G_TYPE_INT, code, NULL);
-  gst_element_message_full_with_details (element, GST_MESSAGE_ERROR,
+  gst_element_message_full_with_details (element, type,
       GST_RESOURCE_ERROR, resource_error, g_strdup (text), g_strdup (debug),
       "xp2p", function, 0, details);
 }

@@ -6,10 +6,12 @@
 
 #include <gst/gst.h>
 
-/* Posts an error of the RESOURCE domain, with the X-P2P code in its details
- * where has_code is set. function is where it happened, for the debug text. */
-void xp2p_post_error (gpointer element, gint resource_error, gboolean has_code,
-    gint code, const gchar *function, const gchar *text, const gchar *debug);
+/* Posts a message of type, GST_MESSAGE_ERROR or GST_MESSAGE_WARNING, of the RESOURCE
+ * domain, with the X-P2P code in its details where has_code is set. function is where it
+ * happened, for the debug text. */
+void xp2p_post_problem (gpointer element, GstMessageType type, gint resource_error,
+    gboolean has_code, gint code, const gchar *function, const gchar *text,
+    const gchar *debug);
 
 /* Posts structure, which it takes. */
 void xp2p_post_progress (gpointer element, gint type, const gchar *code,

@@ -34,6 +34,15 @@ func PostEvent(element unsafe.Pointer, e session.Event) {
 // PostError tells the application that the element cannot go on; function is what it
 // was about, for the debug text.
 func PostError(element unsafe.Pointer, function string, p Problem) {
+	post(element, C.GST_MESSAGE_ERROR, function, p)
+}
+
+// PostWarning tells the application of what the element goes on from.
+func PostWarning(element unsafe.Pointer, function string, p Problem) {
+	post(element, C.GST_MESSAGE_WARNING, function, p)
+}
+
+func post(element unsafe.Pointer, kind C.GstMessageType, function string, p Problem) {
 	f, text, debug := cString(function), cString(p.Text), cString(p.Debug)
 	defer C.free(unsafe.Pointer(f))
 	defer C.free(unsafe.Pointer(text))
@@ -42,7 +51,7 @@ func PostError(element unsafe.Pointer, function string, p Problem) {
 	if p.Coded {
 		has = 1
 	}
-	C.xp2p_post_error(C.gpointer(element), C.gint(p.Kind), has, C.gint(p.Code), f, text, debug)
+	C.xp2p_post_problem(C.gpointer(element), kind, C.gint(p.Kind), has, C.gint(p.Code), f, text, debug)
 }
 
 // Progress is how far something is (GstProgressType).

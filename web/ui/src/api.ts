@@ -174,9 +174,12 @@ export const exportFile = (id: string, file: string) => `/api/v1/exports/${id}/f
 export const playlist = (name: string, from: number, to?: number) =>
   `/hls/${encodeURIComponent(name)}/media.m3u8?from=${seconds(from)}${to ? `&to=${seconds(to)}` : ""}`;
 
-/** liveSocket is a live stream by WebSocket, of which a browser opens more than six. */
-export const liveSocket = (name: string) =>
-  `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live/${encodeURIComponent(name)}.flv`;
+/**
+ * liveSocket is a live stream by WebSocket, of which a browser opens more than six. With
+ * sound, that of telephones (G.711), which browsers do not play, comes as FLAC.
+ */
+export const liveSocket = (name: string, sound: boolean) =>
+  `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live/${encodeURIComponent(name)}.flv${sound ? "?sound=flac" : ""}`;
 
 export interface Event {
   type: string;
@@ -209,7 +212,7 @@ export const fromViewers = (c: Camera) => {
   return s ? `, ${Math.round((100 * s.p2pBytes) / Math.max(1, s.p2pBytes + s.cdnBytes))} % of it from other viewers (${s.links} linked)` : "";
 };
 
-/** isG711 says whether a camera sends sound that no browser plays. */
+/** isG711 says whether a camera sends sound that hardly any player knows. */
 export const isG711 = (tracks?: string) => /\b(alaw|mulaw) /.test(tracks ?? "");
 
 /** reasons are those for which a camera is recorded only now and then. */

@@ -25,7 +25,6 @@ export class CameraView implements View {
   private liveButton: HTMLButtonElement;
   private playButton: HTMLButtonElement;
   private soundButton: HTMLButtonElement;
-  private silence = h("span", { class: "hint", hidden: true }, "Browsers do not play this camera's sound (G.711); an export has it as AAC.");
   private speed: HTMLSelectElement;
   private timeline: Timeline;
   private calendar: Calendar;
@@ -74,7 +73,6 @@ export class CameraView implements View {
         h("button", { type: "button", title: "Key K", "aria-label": "Forward 10 seconds", onclick: () => back(10) }, "+10 s"),
         this.speed,
         this.soundButton,
-        this.silence,
         this.time,
         h("span", { class: "gap" }),
         this.calendar.root,
@@ -113,8 +111,6 @@ export class CameraView implements View {
     setText(this.state, api.stateNames[c.state]);
     const since = api.awaySince(c);
     setText(this.detail, c.state === "live" ? `${c.tracks ? `${c.tracks}, ` : ""}${rate(c.bitrate)}${c.path ? `, ${c.path}` : ""}${api.fromViewers(c)}${api.reasons[c.recording] ? `, ${api.reasons[c.recording]}` : ""}` : `since ${moment(since)} (${span(Date.now() - since)})`);
-    this.soundButton.disabled = api.isG711(c.tracks);
-    this.silence.hidden = !api.isG711(c.tracks);
     this.exports.setTracks(c.tracks);
     if (first && !this.playback) this.goLive();
     else if (back) this.live?.now();

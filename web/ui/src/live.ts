@@ -38,7 +38,7 @@ export class Live {
       return;
     }
     const p = mpegts.createPlayer(
-      { type: "flv", isLive: true, url: api.liveSocket(this.name), hasAudio: this.sound, hasVideo: true },
+      { type: "flv", isLive: true, url: api.liveSocket(this.name, this.sound), hasAudio: this.sound, hasVideo: true },
       {
         customLoader: SocketLoader,
         enableStashBuffer: false,
@@ -110,7 +110,7 @@ export class Live {
   }
 }
 
-/** hearable says whether a camera sends sound that browsers play from FLV. */
+/** hearable says whether a camera sends sound that browsers play from FLV, or that they get as FLAC. */
 export function hearable(tracks?: string): boolean {
-  return /\b(aac|mp3|opus) /.test(tracks ?? "");
+  return /\b(aac|mp3|opus|alaw|mulaw) /.test(tracks ?? "");
 }
