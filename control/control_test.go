@@ -30,9 +30,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 20 * time.Second
 
 // serve runs a recorder of one http-flv camera, "gate", behind a control socket.
-func serve(t *testing.T) *Server {
+func serve(t *testing.T) *Server { return serveKind(t, testmedia.H264AAC) }
+
+// serveKind is serve for a camera that sends that.
+func serveKind(t *testing.T, kind testmedia.Kind) *Server {
 	t.Helper()
-	file := testmedia.FLV(t, testmedia.H264AAC, 2, testmedia.Options{GOP: 25})
+	file := testmedia.FLV(t, kind, 2, testmedia.Options{GOP: 25})
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, file)
 	}))
@@ -221,6 +224,25 @@ func TestExport(t *testing.T) {
 		if e.Type == "export.done" {
 			return
 		}
+	}
+}
+
+// Sound as AAC where there is no encoder is refused with the code of what is not
+// supported; without it the same export is made.
+func TestExportWithoutAnEncoder(t *testing.T) {
+	s := serveKind(t, testmedia.H264ALaw)
+	file := filepath.Join(t.TempDir(), "clip.mp4")
+	ask := func(more string) answer {
+		return dial(t, s).ask(`{"jsonrpc":"2.0","id":1,"method":"record.export","params":{"camera":"gate","from":"2026-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z","file":"` + file + `"` + more + `}}`)
+	}
+	if a := ask(`,"aac":true`); a.xp2pCode() != session.NotSupported || !strings.Contains(a.Error.Message, "no encoder for AAC") {
+		t.Errorf("%+v %s", a.Error, a.Result)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("a file is left")
+	}
+	if a := ask(""); a.Error != nil {
+		t.Errorf("%+v", a.Error)
 	}
 }
 

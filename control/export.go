@@ -65,6 +65,9 @@ func (s *Server) recordExport(ctx context.Context, p exportParams) ([]exportedFi
 	if errors.Is(err, recorder.ErrExists) {
 		return nil, bad(err.Error())
 	}
+	if errors.Is(err, recorder.ErrNoAAC) { // it says what to install
+		return nil, &session.Error{Op: "record.export", Code: session.NotSupported, Err: err}
+	}
 	if errors.Is(err, recorder.ErrNothing) {
 		return nil, bad("nothing is recorded of this camera from " + p.From.Format(time.RFC3339) + " to " + p.To.Format(time.RFC3339) + "; record.list says what is")
 	}

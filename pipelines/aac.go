@@ -4,13 +4,13 @@ package pipelines
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"strings"
 
 	"github.com/xp2p/xp2p/internal/launch"
+	"github.com/xp2p/xp2p/recorder"
 )
 
 // AAC codes sound by GStreamer, for exports of recordings whose players know no G.711. It
@@ -38,14 +38,14 @@ const (
 )
 
 // errNoAAC says what to install.
-var errNoAAC = errors.New("no encoder for AAC is installed: apt-get install -y gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav (or gstreamer1.0-plugins-bad in the place of the last)")
+var errNoAAC = fmt.Errorf("%w: %s", recorder.ErrNoAAC, "apt-get install -y gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav (or gstreamer1.0-plugins-bad in the place of the last)")
 
 // EncodeAAC codes linear samples, 16 bits little-endian, as AAC-LC of the same rate in
 // ADTS; see recorder.AACEncoder. It takes a process; ctx ends it.
 func (AAC) EncodeAAC(ctx context.Context, rate, channels int, pcm io.Reader, adts io.Writer) (delay int, err error) {
 	program, err := launch.Find(launch.GStreamer)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: %w", recorder.ErrNoAAC, err)
 	}
 	e, err := findAAC(ctx)
 	if err != nil {
@@ -58,7 +58,7 @@ func (AAC) EncodeAAC(ctx context.Context, rate, channels int, pcm io.Reader, adt
 func findAAC(ctx context.Context) (*aacEncoder, error) {
 	inspect, err := launch.Find("gst-inspect-1.0")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", recorder.ErrNoAAC, err)
 	}
 	for i := range aacEncoders {
 		cmd := exec.CommandContext(ctx, inspect, "--exists", aacEncoders[i].element)

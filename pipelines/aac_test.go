@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/internal/launch"
+	"github.com/xp2p/xp2p/recorder"
 )
 
 // decodeAAC is what ffmpeg hears in ADTS.
@@ -143,7 +144,7 @@ func TestAACFails(t *testing.T) {
 	cancel()
 	t.Run("nothing is installed", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir())
-		if _, err := (AAC{}).EncodeAAC(t.Context(), 8000, 1, bytes.NewReader(nil), io.Discard); err == nil || !bytes.Contains([]byte(err.Error()), []byte("apt-get install")) {
+		if _, err := (AAC{}).EncodeAAC(t.Context(), 8000, 1, bytes.NewReader(nil), io.Discard); !errors.Is(err, recorder.ErrNoAAC) || !bytes.Contains([]byte(err.Error()), []byte("apt-get install")) {
 			t.Errorf("%v does not say what to install", err)
 		}
 	})

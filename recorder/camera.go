@@ -201,16 +201,23 @@ func (c *CameraRecorder) covered(seg *segment, from, to time.Time) {
 	row := seg.row(seg.synced, stateOpen)
 	row.gops = append([]GOP(nil), row.gops...)
 	info := row.segment(c.storage, c.storage.path(row.path), c.name)
+	c.show(&info)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastErr = nil
+}
+
+// show has a segment listed as it is, whatever the index says of it.
+func (c *CameraRecorder) show(info *Segment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for i, l := range c.live {
 		if l.Path == info.Path {
-			c.live[i] = &info
+			c.live[i] = info
 			return
 		}
 	}
-	c.live = append(c.live, &info)
+	c.live = append(c.live, info)
 }
 
 func (c *CameraRecorder) failed(err error) {
@@ -225,6 +232,7 @@ func (c *CameraRecorder) note(err error) {
 	c.lastErr = err
 }
 
+// settled has a segment listed as the index says from now on.
 func (c *CameraRecorder) settled(seg *segment) {
 	full := c.storage.path(seg.name)
 	c.mu.Lock()

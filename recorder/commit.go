@@ -299,18 +299,19 @@ func (s *storage) settle(seg *segment) {
 		log.Error("close segment", "error", err)
 	}
 	seg.file = nil
-	defer seg.camera.settled(seg)
 	if seg.synced.size == 0 {
+		seg.camera.settled(seg)
 		if err := s.fs.Remove(s.path(seg.name)); err != nil {
 			log.Error("remove empty segment", "error", err)
 		}
 		return
 	}
 	s.tally.add(seg.camera.id, seg.start, seg.synced.end, seg.synced.size)
-	s.owed = append(s.owed, seg)
-	s.payRows()
 	row := seg.row(seg.synced, stateDone)
 	info := row.segment(s, s.path(row.path), seg.camera.name)
+	seg.camera.show(&info) // until the index has it
+	s.owed = append(s.owed, seg)
+	s.payRows()
 	s.notify(Notice{Kind: NoticeSegment, Camera: seg.camera.name, Segment: &info})
 	s.copier.more()
 }
@@ -335,10 +336,14 @@ func (s *storage) payRows() {
 			s.archive.log.Error("finish segment in the index; it is tried again", "camera", seg.camera.name, "file", seg.name, "error", err)
 			break
 		}
+		seg.camera.settled(seg)
 		s.owed[0] = nil
 		s.owed = s.owed[1:]
 	}
 	if n := len(s.owed) - maxOwed; n > 0 {
+		for _, seg := range s.owed[:n] {
+			seg.camera.settled(seg)
+		}
 		s.owed = slices.Delete(s.owed, 0, n)
 	}
 }

@@ -21,13 +21,13 @@ type AACEncoder interface {
 	// EncodeAAC reads linear samples, 16 bits little-endian, channels interleaved, up to
 	// the end of pcm and writes them to adts as AAC-LC of the same rate, in ADTS, until
 	// the last of them can be decoded. What is decoded is later than pcm by delay samples
-	// of each channel. An error says what to install where there is no encoder. The same
+	// of each channel. ErrNoAAC, with what to install: there is no encoder. The same
 	// samples give the same AAC: exports that are broken off go on by that.
 	EncodeAAC(ctx context.Context, rate, channels int, pcm io.Reader, adts io.Writer) (delay int, err error)
 }
 
 // ErrNoAAC says that G.711 cannot be turned into AAC here.
-var ErrNoAAC = errors.New("recorder: no encoder for AAC was given to this program")
+var ErrNoAAC = errors.New("recorder: there is no encoder for AAC")
 
 // maxSound bounds the time of sound in one file, in s: damaged files may say anything.
 const maxSound = 7 * 24 * 3600

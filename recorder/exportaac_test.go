@@ -52,7 +52,7 @@ func talking(t *testing.T, codec demux.Codec, seconds int, tone func(n int) int1
 			law = g711.MuLaw
 		}
 		if !silent(u.DTS) {
-			list = append(list, demux.Unit{Kind: demux.Audio, Codec: codec, DTS: u.DTS, Rate: 8000, Channels: 1, Data: law.Encode(nil, pcm)})
+			list = append(list, demux.Unit{Kind: demux.Audio, Codec: codec, Key: true, DTS: u.DTS, Rate: 8000, Channels: 1, Data: law.Encode(nil, pcm)})
 		}
 	}
 	return list
@@ -294,4 +294,60 @@ func FuzzADTS(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Sound that begins later than the pictures does so in the export, too; sound alone is
+// cut anywhere.
+func TestExportAACBegins(t *testing.T) {
+	const seconds = 16
+	all := talking(t, demux.ALaw, seconds, beeps, func(d time.Duration) bool { return d < 500*time.Millisecond })
+	var alone []demux.Unit
+	for _, u := range talking(t, demux.ALaw, seconds, beeps, func(time.Duration) bool { return false }) {
+		if u.Kind == demux.Audio {
+			alone = append(alone, u)
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		units []demux.Unit
+		from  time.Duration
+		exact bool
+	}{
+		{"late sound", all, 0, false},
+		{"late sound, exact", all, 300 * time.Millisecond, true},
+		{"sound alone", alone, 0, false},
+		{"sound alone, exact", alone, 10700 * time.Millisecond, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clock := newSimulated()
+			a := openArchive(t, Config{Storages: []StorageConfig{{Dir: t.TempDir()}}, Now: clock.now, settle: -1, AAC: ffmpegAAC{tool(t, "ffmpeg")}})
+			r := camera(t, a, "cam").StartRun()
+			zero := clock.now()
+			play(t, r, clock, c.units)
+			r.Close(CauseRestart)
+			flush(t, a)
+			// Sound alone is recorded once it has waited for pictures.
+			begin := max(list(t, a, "cam")[0].Start.Sub(zero), c.from).Seconds()
+			var want []float64
+			for tone := 1.0; tone < seconds; tone += 2 {
+				if tone > begin {
+					want = append(want, tone-begin)
+				}
+			}
+			file := filepath.Join(t.TempDir(), "clip.mp4")
+			if _, err := a.Export(t.Context(), ExportRequest{Camera: "cam", From: zero.Add(c.from), To: clock.now().Add(time.Second), Exact: c.exact, AAC: true, Path: file}); err != nil {
+				t.Fatal(err)
+			}
+			decodes(t, file)
+			at := onsets(heard(t, file))
+			if len(at) != len(want) {
+				t.Fatalf("tones begin at %v, want %v s", at, want)
+			}
+			for i := range want {
+				if is := float64(at[i]) / 8000; math.Abs(is-want[i]) > 0.06 {
+					t.Errorf("tone %d begins at %.3f s, want %.3f", i, is, want[i])
+				}
+			}
+		})
+	}
 }

@@ -106,6 +106,8 @@ func (a *Archive) ListFirst(ctx context.Context, camera string, from, to time.Ti
 	return list, nil
 }
 
+// liveSegments are those that are being written, and those that are complete while the
+// index does not take their rows, by path.
 func (a *Archive) liveSegments() map[string]*Segment {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -218,7 +220,9 @@ func (a *Archive) Status(ctx context.Context) ([]StorageStatus, error) {
 	var list []StorageStatus
 	open := map[*storage]int64{}
 	for _, l := range a.liveSegments() {
-		open[l.storage] += l.Bytes
+		if l.Open {
+			open[l.storage] += l.Bytes
+		}
 	}
 	for _, s := range a.storages {
 		st := StorageStatus{Dir: s.Dir, ID: s.identity.ID, OpenBytes: open[s]}

@@ -133,6 +133,9 @@ func (a *Archive) overview(camera string, from, to time.Time) []*cameraTally {
 		s.tally.mu.RUnlock()
 	}
 	for _, l := range a.liveSegments() {
+		if !l.Open {
+			continue // the tally has it
+		}
 		if start, end := l.Start.UnixMilli(), l.End.UnixMilli(); (camera == "" || camera == l.Camera) && start < hi && end > lo {
 			c := &cameraTally{}
 			c.change(start, max(end, start+1), l.Bytes, 1)
