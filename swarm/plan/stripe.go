@@ -116,8 +116,8 @@ func (n *Node) tend(s int) {
 	case n.heads>>s&1 != 0 && st.parent != wire.Source && n.sourceUp && n.now >= st.retry:
 		n.move(s, wire.Source)
 	case !n.download || !n.tracked && st.parent == wire.Source && len(n.peers) == 0:
-	case n.now < st.retry:
-	case st.parent == wire.Source && n.heads>>s&1 == 0 || st.displaced:
+	case n.now < st.retry || n.strain.late > rested && n.moving():
+	case st.parent == wire.Source && n.heads>>s&1 == 0 && !n.strain.high() || st.displaced:
 		n.leaveSource(s)
 	case st.parent != wire.Source:
 		n.improve(s)
@@ -146,6 +146,17 @@ func (n *Node) improve(s int) {
 
 // inside says whether this viewer passes the stripe on.
 func (n *Node) inside(s int) bool { return s == n.home && n.slots() > 0 }
+
+// moving says whether some stripe is on its way from one parent to another: while this
+// viewer's machine is behind, one at a time.
+func (n *Node) moving() bool {
+	for s := range n.stripes {
+		if st := &n.stripes[s]; st.has && st.pending != nobody {
+			return true
+		}
+	}
+	return false
+}
 
 // leaveSource finds a parent for a stripe that the source (or a parent that wants to be
 // rid of us) feeds.
