@@ -249,6 +249,13 @@ func TestSwarmBehindNATs(t *testing.T) {
 		l := n.view(t, "a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2")
 		knows(t, l[:4], "endpoint-independent")
 		knows(t, l[4:], "symmetric")
+		t.Cleanup(func() {
+			if t.Failed() {
+				for _, v := range l {
+					t.Logf("%s is %s, has links %v and stripes from %v", v.name, v.id(), v.links(), v.parents())
+				}
+			}
+		})
 		await(t, "each has stripes from others", func() bool {
 			for i := range l {
 				if !carries(slices.Delete(slices.Clone(l), i, i+1), l[i:i+1]) {

@@ -325,10 +325,14 @@ func TestLeadersDie(t *testing.T) {
 		p.post(p.life, func() { on <- p.source.base })
 		at[<-on]++
 	}
+	// How many are where depends on how old the sources' news of each other were when
+	// they came; TestSentOnOnce of package source looks at who is sent where.
+	placed := 0
 	for _, m := range all {
-		if n := at[m.srv.URL+path]; n < 1 || n > 3 {
-			t.Errorf("of six viewers %d are at a source: %v", n, at)
-		}
+		placed += at[m.srv.URL+path]
+	}
+	if placed != len(peers) {
+		t.Errorf("six viewers are at %v", at)
 	}
 	for left := all; len(left) > 1; {
 		dead := f.leader(left)

@@ -15,10 +15,10 @@ const (
 	// to send a first chunk.
 	acceptWithin = 1200 * time.Millisecond
 	proveWithin  = 1200 * time.Millisecond
-	// firstMove is how long a viewer stays with the source before it moves stripes, so
+	// firstMove is how long a viewer stays with the source before it moves a stripe, so
 	// that its start is not disturbed; moveEvery spreads what follows.
-	firstMove = 300 * time.Millisecond
-	moveEvery = 150 * time.Millisecond
+	firstMove = 600 * time.Millisecond
+	moveEvery = 250 * time.Millisecond
 	// betterBy is by how much another parent must promise to be better, and steadyFor how
 	// long a stripe stays where it is.
 	betterBy  = 200 * time.Millisecond
@@ -116,8 +116,8 @@ func (n *Node) tend(s int) {
 	case n.heads>>s&1 != 0 && st.parent != wire.Source && n.sourceUp && n.now >= st.retry:
 		n.move(s, wire.Source)
 	case !n.download || !n.tracked && st.parent == wire.Source && len(n.peers) == 0:
-	case n.now < st.retry || n.strain.late > rested && n.moving():
-	case st.parent == wire.Source && n.heads>>s&1 == 0 && !n.strain.high() || st.displaced:
+	case n.now < st.retry || n.moving():
+	case st.parent == wire.Source && n.heads>>s&1 == 0 || st.displaced:
 		n.leaveSource(s)
 	case st.parent != wire.Source:
 		n.improve(s)
@@ -147,8 +147,7 @@ func (n *Node) improve(s int) {
 // inside says whether this viewer passes the stripe on.
 func (n *Node) inside(s int) bool { return s == n.home && n.slots() > 0 }
 
-// moving says whether some stripe is on its way from one parent to another: while this
-// viewer's machine is behind, one at a time.
+// moving says whether some stripe is on its way from one parent to another: one at a time.
 func (n *Node) moving() bool {
 	for s := range n.stripes {
 		if st := &n.stripes[s]; st.has && st.pending != nobody {
