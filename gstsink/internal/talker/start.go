@@ -66,18 +66,21 @@ func (t *Talker) watchStart() {
 			late = nil
 			continue
 		}
-		t.mu.Lock()
 		select {
 		case <-s.sound: // at the last moment
+			return
 		default:
-			t.fatal = &Error{Phase: Opening, Err: err}
-			t.endPictures()
 		}
-		ended := t.fatal
+		// Said before anybody is woken: a source whose pictures are refused says that at
+		// once, and a program shall hear first why.
+		fatal := &Error{Phase: Opening, Err: err}
+		t.late(fatal)
+		t.mu.Lock()
+		if t.fatal == nil {
+			t.fatal = fatal
+		}
+		t.endPictures()
 		t.mu.Unlock()
-		if ended != nil {
-			t.late(ended)
-		}
 		return
 	}
 }
