@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -149,13 +150,10 @@ func record(r io.ReadCloser) *recording {
 }
 
 // all are the runs so far.
-func (x *recording) all() (l [][]tagID) {
+func (x *recording) all() [][]tagID {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, r := range x.runs {
-		l = append(l, r)
-	}
-	return l
+	return slices.Clone(x.runs)
 }
 
 func (x *recording) len() (n int) {
