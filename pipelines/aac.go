@@ -83,22 +83,14 @@ func (e *aacEncoder) run(ctx context.Context, program string, rate, channels int
 	if err != nil {
 		return err
 	}
-	select {
-	case <-p.Exited():
-	case <-said.begun:
-		endSoon(p)
-	case <-ctx.Done():
-		p.Kill()
-		<-p.Exited()
-		return context.Cause(ctx)
+	if err := said.wait(ctx, p); err != nil {
+		return err
 	}
 	switch {
 	case source.err != nil: // the pipeline saw the end of its input and knows no more
 		return source.err
-	case p.Err() != nil && launch.Missing(said.String()) != "":
-		return fmt.Errorf("GStreamer lacks an element: %s", launch.Missing(said.String()))
 	case p.Err() != nil:
-		return fmt.Errorf("GStreamer (%w): %s", p.Err(), said.String())
+		return said.failure(p)
 	}
 	return nil
 }

@@ -57,24 +57,16 @@ func (s *Still) JPEG(ctx context.Context, mp4 []byte, width int) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-p.Exited():
-	case <-said.begun:
-		endSoon(p)
-	case <-ctx.Done():
-		p.Kill()
-		<-p.Exited()
-		return nil, context.Cause(ctx)
+	if err := said.wait(ctx, p); err != nil {
+		return nil, err
 	}
 	switch b := jpeg.b; {
 	case jpeg.over:
 		return nil, errStillSize
 	case bytes.HasPrefix(b, []byte{0xff, 0xd8}):
 		return b, nil
-	case p.Err() != nil && launch.Missing(said.String()) != "":
-		return nil, fmt.Errorf("GStreamer lacks an element: %s", launch.Missing(said.String()))
 	case p.Err() != nil:
-		return nil, fmt.Errorf("GStreamer (%v): %s", p.Err(), said.String())
+		return nil, said.failure(p)
 	}
 	return nil, fmt.Errorf("GStreamer gave no picture: %s", said.String())
 }
@@ -106,6 +98,28 @@ func (c *complaints) Write(p []byte) (int, error) {
 		c.once.Do(func() { close(c.begun) })
 	}
 	return n, err
+}
+
+// wait waits for the process that says it to end, and ends it with ctx, whose cause it gives then.
+func (c *complaints) wait(ctx context.Context, p *launch.Process) error {
+	select {
+	case <-p.Exited():
+	case <-c.begun:
+		endSoon(p)
+	case <-ctx.Done():
+		p.Kill()
+		<-p.Exited()
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// failure is why a process that failed did so.
+func (c *complaints) failure(p *launch.Process) error {
+	if missing := launch.Missing(c.String()); missing != "" {
+		return fmt.Errorf("GStreamer lacks an element: %s", missing)
+	}
+	return fmt.Errorf("GStreamer (%w): %s", p.Err(), c.String())
 }
 
 // limited keeps what is written to it up to maxStill, and ends the writer beyond.
